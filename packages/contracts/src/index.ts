@@ -1,0 +1,3 @@
+export * from "./definitions.ts";
+export * from "./keys.ts";
+export * from "./primitives.ts";

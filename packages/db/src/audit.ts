@@ -1,0 +1,33 @@
+import { actorName, newId } from "@tollgate/kernel";
+import { auditLog } from "./schema/admin.ts";
+import type { DbContext } from "./transaction.ts";
+
+export interface AuditEntry {
+  /** The procedure, as the contract names it: `keys.generate`. */
+  readonly action: string;
+  /** The record's id. */
+  readonly subject: string;
+  readonly before?: object;
+  readonly after?: object;
+}
+
+/** Writes who did what, in the mutation's own transaction. Secrets and hashes do not belong in `before` or `after`. */
+export async function writeAudit(ctx: DbContext, entry: AuditEntry): Promise<void> {
+  if (!ctx.isInTransaction) throw new Error(`${entry.action} must be audited inside its transaction`);
+  await ctx.db.insert(auditLog).values({
+    id: newId("audit"),
+    actor: actorName(ctx.actor),
+    action: entry.action,
+    subject: entry.subject,
+    before: entry.before === undefined ? null : toJson(entry.before),
+    after: entry.after === undefined ? null : toJson(entry.after),
+    requestId: ctx.requestId,
+    ip: ctx.ip ?? null,
+    createdAt: ctx.clock.now(),
+  });
+}
+
+/** JSON has no bigint: amounts are kept as decimal strings. */
+function toJson(value: object): Record<string, unknown> {
+  return JSON.parse(JSON.stringify(value, (_, field) => (typeof field === "bigint" ? field.toString() : field)));
+}

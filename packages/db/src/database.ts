@@ -1,0 +1,78 @@
+import { connect } from "node:net";
+import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
+import { drizzle } from "drizzle-orm/postgres-js";
+import postgres from "postgres";
+
+/** Drizzle over one connection pool, or over one transaction. */
+export type Db = PostgresJsDatabase<Record<string, never>>;
+/** The driver's own tagged template; for COPY and set-based statements. */
+export type Sql = postgres.Sql;
+export type SqlTransaction = postgres.TransactionSql;
+
+export interface DatabaseOptions {
+  readonly url: string;
+  /** Connections of the pool. */
+  readonly connectionsMax?: number;
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string;
+}
+
+/** The database as one process sees it. */
+export interface Database {
+  readonly db: Db;
+  /** A pool of its own: drizzle changes the parsers of the client it is given, and raw SQL wants the driver's. */
+  readonly sql: Sql;
+  /** The client that `db` runs on; only `withTransaction` needs it. */
+  readonly drizzleClient: Sql;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the pools lazily. Every transaction is SERIALIZABLE by the session's default, which costs no round trip; sockets
+ * send without Nagle's delay, which makes COPY several times faster.
+ */
+export function createDatabase(options: DatabaseOptions): Database {
+  const url = new URL(options.url);
+  const host = url.hostname;
+  const port = url.port === "" ? 5432 : Number(url.port);
+  const usesTls = ["require", "verify-ca", "verify-full", "prefer"].includes(url.searchParams.get("sslmode") ?? "");
+  const open = (): Sql =>
+    postgres(options.url, {
+      max: options.connectionsMax ?? 10,
+      connect_timeout: 5,
+      backoff: (retries) => Math.min(0.05 * 2 ** retries, 1),
+      connection: {
+        application_name: options.applicationName,
+        default_transaction_isolation: "serializable",
+        statement_timeout: 60_000,
+      },
+      onnotice: () => undefined,
+      ...(usesTls ? {} : { socket: () => connectWithoutDelay(host, port) }),
+    });
+  const drizzleClient = open();
+  const sql = open();
+  return {
+    db: drizzle({ client: drizzleClient }),
+    sql,
+    drizzleClient,
+    close: async () => {
+      await Promise.all([drizzleClient.end({ timeout: 5 }), sql.end({ timeout: 5 })]);
+    },
+  };
+}
+
+function connectWithoutDelay(host: string, port: number): Promise<ReturnType<typeof connect>> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, noDelay: true });
+    const timer = setTimeout(() => socket.destroy(new Error("CONNECT_TIMEOUT")), 5_000);
+    socket.once("connect", () => {
+      clearTimeout(timer);
+      socket.removeListener("error", reject);
+      resolve(socket);
+    });
+    socket.once("error", (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+  });
+}

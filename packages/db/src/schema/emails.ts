@@ -1,0 +1,31 @@
+import { sql } from "drizzle-orm";
+import { check, index, integer, jsonb, pgTable, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { createdAt, id, instant, oneOf } from "./columns.ts";
+
+export const EMAIL_STATUSES = ["queued", "sent", "failed", "cancelled"] as const;
+
+/** A mail to send: a row first, a job second, so an emptied queue delays and never forgets. */
+export const emails = pgTable(
+  "emails",
+  {
+    id: id().primaryKey(),
+    template: text("template").notNull(),
+    recipient: text("recipient").notNull(),
+    data: jsonb("data").$type<Record<string, unknown>>().notNull(),
+    status: text("status", { enum: EMAIL_STATUSES }).notNull(),
+    idempotencyKey: text("idempotency_key").notNull(),
+    attempts: integer("attempts").notNull().default(0),
+    lastError: text("last_error"),
+    createdAt: createdAt(),
+    sendAt: instant("send_at").notNull(),
+    /** A worker that is sending it holds it until then; after that another may try. */
+    claimedUntil: instant("claimed_until"),
+    sentAt: instant("sent_at"),
+  },
+  (t) => [
+    uniqueIndex("emails_idempotency_key").on(t.idempotencyKey),
+    index("emails_due_idx").on(t.sendAt).where(sql`status = 'queued'`),
+    index("emails_recipient_idx").on(t.recipient, t.createdAt),
+    check("emails_status_check", oneOf("status", EMAIL_STATUSES)),
+  ],
+);

@@ -1,0 +1,26 @@
+import { z } from "zod";
+
+/**
+ * Reads a process's environment once, at start. Every app has one `env.ts` that calls this with its schema; nothing else
+ * looks at the environment.
+ * @throws Error that names every variable that is missing or wrong, and says nothing of their values.
+ */
+export function parseEnv<Schema extends z.ZodType>(
+  schema: Schema,
+  source: Record<string, string | undefined> = process.env,
+): z.output<Schema> {
+  const parsed = schema.safeParse(source);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`);
+  throw new Error(`The environment is not complete:\n${problems.join("\n")}`);
+}
+
+/** Variables that every process reads. */
+export const commonEnv = {
+  NODE_ENV: z.enum(["development", "test", "production"]).default("development"),
+  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
+  DATABASE_URL: z.url(),
+  REDIS_URL: z.url(),
+  NATS_URL: z.string().min(1),
+  ETCD_URL: z.url(),
+};

@@ -1,0 +1,69 @@
+import { randomFillSync } from "node:crypto";
+
+/**
+ * Ids are a prefix that names the kind and 22 random base62 characters (131 bits). They are random, not sequential:
+ * sequential ids would send every insert of a CockroachDB cluster to the same range.
+ */
+export const ID_PREFIXES = {
+  customer: "cus",
+  billingAccount: "ba",
+  project: "prj",
+  key: "key",
+  api: "api",
+  endpoint: "ep",
+  price: "prc",
+  grant: "grt",
+  transaction: "txn",
+  entry: "ent",
+  invoice: "inv",
+  payment: "pay",
+  subscription: "sub",
+  webhookEndpoint: "whk",
+  event: "evt",
+  job: "job",
+  session: "ses",
+  audit: "aud",
+  email: "eml",
+  call: "call",
+  request: "req",
+  gateway: "gw",
+  verification: "ver",
+  invite: "ivt",
+  signingKey: "sig",
+} as const;
+
+export type IdKind = keyof typeof ID_PREFIXES;
+
+const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const RANDOM_CHARACTERS = 22;
+
+// Filling a pool once costs one system call for hundreds of ids.
+const pool = Buffer.allocUnsafe(16_384);
+let poolOffset = pool.length;
+
+/**
+ * Random base62 text of a given length from the operating system's generator. Bytes of 248 and above are thrown away, so
+ * every character is equally likely (no modulo bias).
+ */
+export function randomBase62(length: number): string {
+  let text = "";
+  while (text.length < length) {
+    if (poolOffset === pool.length) {
+      randomFillSync(pool);
+      poolOffset = 0;
+    }
+    const byte = pool[poolOffset++] as number;
+    if (byte < 248) text += ALPHABET[byte % 62];
+  }
+  return text;
+}
+
+/** A new id of a kind, for example `prj_4fD…`. */
+export function newId(kind: IdKind): string {
+  return `${ID_PREFIXES[kind]}_${randomBase62(RANDOM_CHARACTERS)}`;
+}
+
+/** A pattern that ids of a kind match; for input schemas. Case-sensitive, 8 to 40 characters after the prefix. */
+export function idPattern(kind: IdKind): RegExp {
+  return new RegExp(`^${ID_PREFIXES[kind]}_[0-9A-Za-z]{8,40}$`);
+}
