@@ -1,0 +1,11 @@
+export { choosePort } from "./ports.ts";
+export {
+  type PreparedServers,
+  prepareServers,
+  type RunningServers,
+  removeServerData,
+  type ServerHandle,
+  type ServersOptions,
+  startServers,
+} from "./startServers.ts";
+export { type Log, SERVER_NAMES, type ServerName } from "./tool.ts";
