@@ -1,0 +1,37 @@
+import { writeSync } from "node:fs";
+import type { Reporter, SerializedError, TestModule } from "vitest/node";
+
+/**
+ * Ends a run with one line that a machine can read: `12 passed, 0 failed`, with `, 1 skipped` when there are any. What
+ * keeps tests from running at all (a file that does not load, an unhandled error) counts as a failure.
+ */
+export default class CountReporter implements Reporter {
+  #line: string | undefined;
+
+  onInit(): void {
+    // Other reporters print their summaries late; only the end of the process is later.
+    process.once("exit", () => {
+      if (this.#line !== undefined) writeSync(1, `${this.#line}\n`);
+    });
+  }
+
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): void {
+    this.#line = countLine(modules, unhandledErrors.length);
+  }
+}
+
+/** The line for a finished run. */
+export function countLine(
+  modules: readonly Pick<TestModule, "children" | "errors">[],
+  unhandledErrors: number,
+): string {
+  const counts = { passed: 0, failed: unhandledErrors, skipped: 0, pending: 0 };
+  for (const module of modules) {
+    for (const test of module.children.allTests()) counts[test.result().state] += 1;
+    counts.failed += module.errors().length;
+    for (const suite of module.children.allSuites()) counts.failed += suite.errors().length;
+  }
+  // A test that never got a result (an aborted run) did not pass.
+  const failed = counts.failed + counts.pending;
+  return `${counts.passed} passed, ${failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ""}`;
+}

@@ -1,0 +1,33 @@
+import { chmod, mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { startServers } from "@tollgate/dev/servers";
+import { randomBase62 } from "@tollgate/kernel";
+import type { TestProject } from "vitest/node";
+import { dropRunDatabases } from "./testDatabase.ts";
+import type { TestRun } from "./testRun.ts";
+
+/**
+ * Starts real servers once for all test files of a run, on ports of their own and on throw-away data, and stops them at
+ * its end. Servers named by TEST_DATABASE_URL, TEST_REDIS_URL, TEST_NATS_URL or TEST_ETCD_URL are used as they are.
+ */
+export default async function globalSetup(project: TestProject): Promise<() => Promise<void>> {
+  const { TEST_DATABASE_URL, TEST_REDIS_URL, TEST_NATS_URL, TEST_ETCD_URL } = process.env;
+  const dataDir = await mkdtemp(path.join(tmpdir(), "tollgate-test-"));
+  // PostgreSQL may have to run as another user, who must be able to reach its data.
+  await chmod(dataDir, 0o755);
+  const servers = await startServers({
+    dataDir,
+    ports: "ephemeral",
+    keepData: false,
+    log: (line) => process.stderr.write(`${line}\n`),
+    urls: { postgres: TEST_DATABASE_URL, redis: TEST_REDIS_URL, nats: TEST_NATS_URL, etcd: TEST_ETCD_URL },
+  });
+  const { databaseUrl, redisUrl, natsUrl, etcdUrl } = servers;
+  const run: TestRun = { id: randomBase62(8).toLowerCase(), databaseUrl, redisUrl, natsUrl, etcdUrl };
+  project.provide("run", run);
+  return async () => {
+    if (TEST_DATABASE_URL !== undefined) await dropRunDatabases(run);
+    await servers.stop();
+  };
+}

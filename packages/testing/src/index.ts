@@ -1,0 +1,3 @@
+export { createTestDatabase, type TestDatabase } from "./testDatabase.ts";
+export { createTestNamespace, type TestNamespace } from "./testNamespace.ts";
+export { type TestRun, testUrls } from "./testRun.ts";
