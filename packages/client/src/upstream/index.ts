@@ -1,0 +1,15 @@
+export {
+  createGatewayVerifier,
+  type GatewayCaller,
+  type GatewayVerifier,
+  type GatewayVerifierOptions,
+} from "./gatewayVerifier.ts";
+export {
+  type ApiDefinition,
+  type EndpointDefinition,
+  type PublishApiOptions,
+  PublishRefusedError,
+  publishApi,
+} from "./publishApi.ts";
+export { type RegisterUpstreamOptions, registerUpstream, type UpstreamRegistration } from "./registerUpstream.ts";
+export { type RunningUpstream, type RunUpstreamOptions, runUpstream, stopOnSignals } from "./runUpstream.ts";
