@@ -98,7 +98,6 @@ CREATE TABLE "budget_leases" (
 	"granted" bigint NOT NULL,
 	"settled" bigint NOT NULL,
 	"returned" bigint NOT NULL,
-	"revision" bigint NOT NULL,
 	"updated_at" timestamp (3) with time zone NOT NULL,
 	CONSTRAINT "budget_leases_budget_id_holder_id_pk" PRIMARY KEY("budget_id","holder_id")
 );

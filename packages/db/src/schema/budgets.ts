@@ -53,8 +53,6 @@ export const budgetLeases = pgTable(
     granted: int8("granted").notNull(),
     settled: int8("settled").notNull(),
     returned: int8("returned").notNull(),
-    /** The number of the holder's last request that changed this row. */
-    revision: int8("revision").notNull(),
     updatedAt: updatedAt(),
   },
   (t) => [primaryKey({ columns: [t.budgetId, t.holderId] }), index("budget_leases_holder_id_idx").on(t.holderId)],

@@ -1,0 +1,81 @@
+import type { Database } from "@tollgate/db";
+import { withSqlTransaction } from "@tollgate/db";
+import type { Clock } from "@tollgate/kernel";
+
+/**
+ * Who holds leases. A holder is one run of a gateway; it renews itself while it lives. One that stops renewing keeps its
+ * leases until its spool is replayed, or until the grace passes and a sweep gives them back.
+ */
+export const HOLDER_LIFETIME_MS = 60_000;
+
+/** How long a vanished gateway's leases are kept for its spool to come back. */
+export const HOLDER_GRACE_MS = 10 * 60_000;
+
+const LEASES_PER_TRANSACTION = 500;
+
+export async function openHolder(database: Database, clock: Clock, holderId: string): Promise<void> {
+  await withSqlTransaction(
+    database,
+    (sql) => sql`
+      insert into budget_holders (id, created_at, expires_at)
+      values (${holderId}, ${clock.now()}, ${new Date(clock.nowMs() + HOLDER_LIFETIME_MS)})
+      on conflict (id) do nothing`,
+    { isIdempotent: true },
+  );
+}
+
+/** @returns false when the holder was closed: its leases are gone and it must open another. */
+export async function renewHolder(database: Database, clock: Clock, holderId: string): Promise<boolean> {
+  const rows = await withSqlTransaction(
+    database,
+    (sql) => sql`
+      update budget_holders set expires_at = ${new Date(clock.nowMs() + HOLDER_LIFETIME_MS)}
+      where id = ${holderId} and closed_at is null returning id`,
+    { isIdempotent: true },
+  );
+  return rows.length === 1;
+}
+
+/**
+ * Gives back all that a holder has outstanding. Calls of it that are folded later are still charged, once, and their
+ * batches are marked late. Safe to run again and to be cut at any point.
+ */
+export async function closeHolder(database: Database, clock: Clock, holderId: string): Promise<void> {
+  await withSqlTransaction(
+    database,
+    (sql) => sql`update budget_holders set closed_at = ${clock.now()} where id = ${holderId} and closed_at is null`,
+    { isIdempotent: true },
+  );
+  while ((await returnSomeLeases(database, clock, holderId)) === LEASES_PER_TRANSACTION);
+}
+
+async function returnSomeLeases(database: Database, clock: Clock, holderId: string): Promise<number> {
+  return withSqlTransaction(
+    database,
+    async (sql) => {
+      const leases = await sql`
+        delete from budget_leases where holder_id = ${holderId} and budget_id in (
+          select budget_id from budget_leases where holder_id = ${holderId} order by budget_id limit ${LEASES_PER_TRANSACTION})
+        returning budget_id, granted - settled - returned as outstanding`;
+      const owing = leases.filter((lease) => BigInt(String(lease["outstanding"])) > 0n);
+      if (owing.length > 0) {
+        await sql`
+          update budgets set held = held - back, updated_at = ${clock.now()}
+          from unnest(${owing.map((lease) => String(lease["budget_id"]))}::text[],
+                      ${owing.map((lease) => String(lease["outstanding"]))}::int8[]) as lease (id, back)
+          where budgets.id = lease.id`;
+      }
+      return leases.length;
+    },
+    { isIdempotent: true },
+  );
+}
+
+/** Closes holders that have not renewed themselves for longer than the grace. @returns how many */
+export async function sweepHolders(database: Database, clock: Clock, graceMs = HOLDER_GRACE_MS): Promise<number> {
+  const rows = await database.sql`
+    select id from budget_holders
+    where closed_at is null and expires_at < ${new Date(clock.nowMs() - graceMs)} order by expires_at limit 100`;
+  for (const row of rows) await closeHolder(database, clock, String(row["id"]));
+  return rows.length;
+}

@@ -1,0 +1,173 @@
+import type { Database, SqlTransaction, schema } from "@tollgate/db";
+import { withSqlTransaction } from "@tollgate/db";
+import type { Clock } from "@tollgate/kernel";
+import { TollgateError } from "@tollgate/kernel";
+import type { BudgetFacts, GrantRequest } from "./computeGrant.ts";
+import { availableOf, computeGrant } from "./computeGrant.ts";
+import { resolveLimits } from "./resolveLimits.ts";
+
+export type BudgetKind = (typeof schema.BUDGET_KINDS)[number];
+
+export interface LeaseRequest extends GrantRequest {
+  readonly budgetId: string;
+  readonly kind: BudgetKind;
+  readonly billingAccountId: string;
+  /** What the gateway believes the limit of a quota or cap to be; a difference makes the database look again. */
+  readonly believedLimit?: bigint;
+  /** All that this holder has ever given back of this budget. A total, so that saying it twice changes nothing. */
+  readonly returnedTotal: bigint;
+}
+
+export interface LeaseResult {
+  readonly budgetId: string;
+  /** All that this holder was ever granted of this budget. */
+  readonly grantedTotal: bigint;
+  /** What is left for everyone after this grant. */
+  readonly available: bigint;
+  /** What other holders hold: some of it may come back. */
+  readonly heldByOthers: bigint;
+}
+
+interface BudgetRow extends BudgetFacts {
+  readonly id: string;
+}
+
+interface LeaseTotals {
+  readonly granted: bigint;
+  readonly settled: bigint;
+  readonly returned: bigint;
+}
+
+/**
+ * Takes and gives back slices of several budgets in one transaction. Everything is expressed in totals that only grow, so
+ * the transaction may be repeated after a COMMIT without an answer: at worst the holder gets a second slice, which it
+ * sees in the total.
+ * @throws TollgateError `holder_closed` when the holder's leases were already given up for it
+ */
+export async function leaseBudgets(options: {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly holderId: string;
+  readonly requests: readonly LeaseRequest[];
+}): Promise<LeaseResult[]> {
+  const { database, clock, holderId } = options;
+  const requests = [...options.requests].sort((a, b) => (a.budgetId < b.budgetId ? -1 : 1));
+  const ids = requests.map((request) => request.budgetId);
+  return withSqlTransaction(
+    database,
+    async (sql) => {
+      const [holders, found, leaseRows] = await Promise.all([
+        sql`select closed_at from budget_holders where id = ${holderId}`,
+        sql`select id, limit_amount, overdraft, used, held from budgets where id = any(${ids}) order by id for update`,
+        sql`select budget_id, granted, settled, returned from budget_leases
+            where holder_id = ${holderId} and budget_id = any(${ids})`,
+      ]);
+      if (holders[0] === undefined || holders[0]["closed_at"] !== null) throw holderClosed(holderId);
+      const budgets = new Map(found.map((row) => [String(row["id"]), toBudget(row)]));
+      await resolveMissing(sql, clock, requests, budgets);
+      const leases = new Map(leaseRows.map((row) => [String(row["budget_id"]), toTotals(row)]));
+      const plans = requests.map((request) =>
+        planOne(request, budgets.get(request.budgetId), leases.get(request.budgetId)),
+      );
+      await writePlans(
+        sql,
+        clock,
+        holderId,
+        plans.filter((plan) => plan.isChange),
+      );
+      return plans.map((plan) => plan.result);
+    },
+    { isIdempotent: true },
+  );
+}
+
+interface Plan {
+  readonly budgetId: string;
+  readonly heldDelta: bigint;
+  readonly granted: bigint;
+  readonly returned: bigint;
+  readonly isChange: boolean;
+  readonly result: LeaseResult;
+}
+
+function planOne(request: LeaseRequest, budget: BudgetRow | undefined, totals: LeaseTotals | undefined): Plan {
+  const facts = budget ?? { id: request.budgetId, limit: 0n, overdraft: 0n, used: 0n, held: 0n };
+  const lease = totals ?? { granted: 0n, settled: 0n, returned: 0n };
+  const outstanding = lease.granted - lease.settled - lease.returned;
+  const saidBack = request.returnedTotal - lease.returned;
+  const given = saidBack < 0n ? 0n : saidBack > outstanding ? outstanding : saidBack;
+  const afterReturn = { ...facts, held: facts.held - given };
+  const grant = budget === undefined ? 0n : computeGrant(afterReturn, request);
+  const after = { ...afterReturn, held: afterReturn.held + grant };
+  const own = outstanding - given + grant;
+  return {
+    budgetId: request.budgetId,
+    heldDelta: grant - given,
+    granted: lease.granted + grant,
+    returned: lease.returned + given,
+    isChange: grant !== 0n || given !== 0n,
+    result: {
+      budgetId: request.budgetId,
+      grantedTotal: lease.granted + grant,
+      available: availableOf(after),
+      heldByOthers: after.held - own,
+    },
+  };
+}
+
+async function writePlans(sql: SqlTransaction, clock: Clock, holderId: string, plans: readonly Plan[]): Promise<void> {
+  if (plans.length === 0) return;
+  const now = clock.now();
+  const ids = plans.map((plan) => plan.budgetId);
+  await Promise.all([
+    sql`update budgets set held = held + delta, updated_at = ${now}
+        from unnest(${ids}::text[], ${plans.map((plan) => plan.heldDelta.toString())}::int8[]) as plan (id, delta)
+        where budgets.id = plan.id`,
+    sql`insert into budget_leases (budget_id, holder_id, granted, settled, returned, updated_at)
+        select id, ${holderId}, granted, 0, returned, ${now}
+        from unnest(${ids}::text[], ${plans.map((plan) => plan.granted.toString())}::int8[],
+                    ${plans.map((plan) => plan.returned.toString())}::int8[]) as plan (id, granted, returned)
+        on conflict (budget_id, holder_id) do update
+        set granted = excluded.granted, returned = excluded.returned, updated_at = excluded.updated_at`,
+  ]);
+}
+
+/** Budgets that are not there yet, or whose limit the gateway believes to be another, are looked up where limits are kept. */
+async function resolveMissing(
+  sql: SqlTransaction,
+  clock: Clock,
+  requests: readonly LeaseRequest[],
+  budgets: Map<string, BudgetRow>,
+): Promise<void> {
+  const doubtful = requests.filter((request) => {
+    if (request.kind === "wallet") return false;
+    const budget = budgets.get(request.budgetId);
+    return budget === undefined || (request.believedLimit !== undefined && request.believedLimit !== budget.limit);
+  });
+  if (doubtful.length === 0) return;
+  for (const row of await resolveLimits(sql, clock, doubtful)) budgets.set(String(row["id"]), toBudget(row));
+}
+
+type Row = Record<string, unknown>;
+
+function toBudget(row: Row): BudgetRow {
+  return {
+    id: String(row["id"]),
+    limit: BigInt(String(row["limit_amount"])),
+    overdraft: BigInt(String(row["overdraft"])),
+    used: BigInt(String(row["used"])),
+    held: BigInt(String(row["held"])),
+  };
+}
+
+function toTotals(row: Row): LeaseTotals {
+  return {
+    granted: BigInt(String(row["granted"])),
+    settled: BigInt(String(row["settled"])),
+    returned: BigInt(String(row["returned"])),
+  };
+}
+
+function holderClosed(holderId: string): TollgateError {
+  return new TollgateError("GONE", `The leases of ${holderId} were given up`, { reason: "holder_closed" });
+}
