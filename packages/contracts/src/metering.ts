@@ -1,0 +1,44 @@
+import { z } from "zod";
+import { defineJob } from "./definitions.ts";
+
+/**
+ * Finished calls on their way from a gateway's spool to the database. The gateway itself sees to it that a batch is sent
+ * until it is folded, so the queue keeps nothing of a job that ended, well or badly.
+ */
+export const foldCalls = defineJob({
+  name: "metering.fold",
+  queue: "metering",
+  schema: z.object({
+    /** `<gateway run>/<partition>`: one stream of calls, numbered from 1 without gaps. */
+    source: z.string(),
+    /** The number of the first call in `records`. */
+    sequence: z.int().positive(),
+    /** Call records, a line each, in order. */
+    records: z.string(),
+  }),
+  attempts: 3,
+  backoffMs: 100,
+});
+
+/** NATS subjects outside the event stream: pushes that may be lost, because something slower and surer stands behind each. */
+export const PUSH_SUBJECTS = {
+  /** A source has been folded through a number: {@link FoldedPush}. Behind it: gateways ask the database. */
+  folded: "tollgate.push.folded",
+  /** There is something in the outbox. Behind it: the relay looks by itself. */
+  outboxWake: "tollgate.push.outbox-wake",
+  /** Events are flowing. Gateways that do not hear it trust their caches for seconds only. */
+  heartbeat: "tollgate.push.heartbeat",
+  /** A gateway found a budget taken while others hold some of it: whoever holds some unused gives it back now. */
+  recall: "tollgate.push.recall",
+  /** A gateway gave back what it held of a budget. */
+  recalled: "tollgate.push.recalled",
+} as const;
+
+export const foldedPush = z.object({ source: z.string(), through: z.int() });
+export type FoldedPush = z.infer<typeof foldedPush>;
+
+export const recallPush = z.object({ holderId: z.string(), budgetIds: z.array(z.string()) });
+export type RecallPush = z.infer<typeof recallPush>;
+
+/** JetStream subjects of domain events are this and the event's subject. */
+export const EVENT_SUBJECT_PREFIX = "tollgate.events.";

@@ -1,0 +1,3 @@
+export * from "./callRecord.ts";
+export * from "./foldCalls.ts";
+export * from "./sources.ts";
