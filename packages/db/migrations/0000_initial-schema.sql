@@ -184,7 +184,6 @@ CREATE TABLE "sessions" (
 	"id" text PRIMARY KEY NOT NULL,
 	"customer_id" text NOT NULL,
 	"refresh_hash" text NOT NULL,
-	"previous_refresh_hash" text,
 	"user_agent" text,
 	"ip" text,
 	"created_at" timestamp (3) with time zone NOT NULL,
@@ -195,10 +194,18 @@ CREATE TABLE "sessions" (
 --> statement-breakpoint
 CREATE TABLE "signing_keys" (
 	"id" text PRIMARY KEY NOT NULL,
+	"generation" integer NOT NULL,
 	"public_jwk" jsonb NOT NULL,
 	"private_sealed" text NOT NULL,
 	"created_at" timestamp (3) with time zone NOT NULL,
 	"retired_at" timestamp (3) with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "throttles" (
+	"id" text PRIMARY KEY NOT NULL,
+	"attempts" integer NOT NULL,
+	"blocked_until" timestamp (3) with time zone NOT NULL,
+	"updated_at" timestamp (3) with time zone NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "emails" (
@@ -264,6 +271,11 @@ CREATE TABLE "outbox" (
 	"created_at" timestamp (3) with time zone NOT NULL,
 	"sent_at" timestamp (3) with time zone,
 	CONSTRAINT "outbox_kind_check" CHECK (kind in ('event', 'job'))
+);
+--> statement-breakpoint
+CREATE TABLE "promo_claims" (
+	"mailbox_hash" text PRIMARY KEY NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "verifications" (
@@ -402,8 +414,9 @@ CREATE UNIQUE INDEX "endpoints_api_id_name_key" ON "endpoints" USING btree ("api
 CREATE UNIQUE INDEX "customers_email_live_key" ON "customers" USING btree ("email") WHERE deleted_at is null;--> statement-breakpoint
 CREATE INDEX "customers_created_at_idx" ON "customers" USING btree ("created_at","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "sessions_refresh_hash_key" ON "sessions" USING btree ("refresh_hash");--> statement-breakpoint
-CREATE INDEX "sessions_previous_refresh_hash_idx" ON "sessions" USING btree ("previous_refresh_hash");--> statement-breakpoint
 CREATE INDEX "sessions_customer_id_idx" ON "sessions" USING btree ("customer_id","created_at");--> statement-breakpoint
+CREATE UNIQUE INDEX "signing_keys_generation_key" ON "signing_keys" USING btree ("generation");--> statement-breakpoint
+CREATE INDEX "throttles_updated_at_idx" ON "throttles" USING btree ("updated_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "emails_idempotency_key" ON "emails" USING btree ("idempotency_key");--> statement-breakpoint
 CREATE INDEX "emails_due_idx" ON "emails" USING btree ("send_at") WHERE status = 'queued';--> statement-breakpoint
 CREATE INDEX "emails_recipient_idx" ON "emails" USING btree ("recipient","created_at");--> statement-breakpoint
@@ -412,7 +425,7 @@ CREATE INDEX "keys_project_id_idx" ON "keys" USING btree ("project_id","created_
 CREATE INDEX "inbox_handled_at_idx" ON "inbox" USING btree ("handled_at");--> statement-breakpoint
 CREATE INDEX "outbox_unsent_idx" ON "outbox" USING btree ("created_at","id") WHERE sent_at is null;--> statement-breakpoint
 CREATE INDEX "outbox_sent_at_idx" ON "outbox" USING btree ("sent_at");--> statement-breakpoint
-CREATE INDEX "verifications_email_idx" ON "verifications" USING btree ("email","purpose","created_at");--> statement-breakpoint
+CREATE UNIQUE INDEX "verifications_subject_key" ON "verifications" USING btree ("email","purpose","customer_id");--> statement-breakpoint
 CREATE INDEX "verifications_secret_hash_idx" ON "verifications" USING btree ("secret_hash");--> statement-breakpoint
 CREATE INDEX "project_members_customer_id_idx" ON "project_members" USING btree ("customer_id","created_at");--> statement-breakpoint
 CREATE INDEX "projects_billing_account_id_idx" ON "projects" USING btree ("billing_account_id","created_at");--> statement-breakpoint

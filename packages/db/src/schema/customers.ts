@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { boolean, check, index, jsonb, pgTable, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { boolean, check, index, integer, jsonb, pgTable, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { createdAt, id, instant, oneOf, updatedAt } from "./columns.ts";
 
 export const CUSTOMER_STATUSES = ["unverified", "verified", "banned", "deleted"] as const;
@@ -35,7 +35,10 @@ export const passwords = pgTable("passwords", {
   updatedAt: updatedAt(),
 });
 
-/** One signed-in device. The refresh token rotates; the spent ones are remembered by their family, so reuse shows. */
+/**
+ * One signed-in device. Its refresh token rotates and only the hash of the present one is kept; a spent one still proves
+ * by its own seal that it was issued for this session, so its reuse shows however old it is.
+ */
 export const sessions = pgTable(
   "sessions",
   {
@@ -44,7 +47,6 @@ export const sessions = pgTable(
       .notNull()
       .references(() => customers.id),
     refreshHash: text("refresh_hash").notNull(),
-    previousRefreshHash: text("previous_refresh_hash"),
     userAgent: text("user_agent"),
     ip: text("ip"),
     createdAt: createdAt(),
@@ -54,16 +56,34 @@ export const sessions = pgTable(
   },
   (t) => [
     uniqueIndex("sessions_refresh_hash_key").on(t.refreshHash),
-    index("sessions_previous_refresh_hash_idx").on(t.previousRefreshHash),
     index("sessions_customer_id_idx").on(t.customerId, t.createdAt),
   ],
 );
 
 /** Keys that sign access tokens and the gateway's tokens to upstreams; the private half is sealed under the master secret. */
-export const signingKeys = pgTable("signing_keys", {
-  id: id().primaryKey(),
-  publicJwk: jsonb("public_jwk").$type<Record<string, unknown>>().notNull(),
-  privateSealed: text("private_sealed").notNull(),
-  createdAt: createdAt(),
-  retiredAt: instant("retired_at"),
-});
+export const signingKeys = pgTable(
+  "signing_keys",
+  {
+    id: id().primaryKey(),
+    /** 1, 2, 3, …: of two processes that make the next key at once, one wins. */
+    generation: integer("generation").notNull(),
+    publicJwk: jsonb("public_jwk").$type<Record<string, unknown>>().notNull(),
+    privateSealed: text("private_sealed").notNull(),
+    createdAt: createdAt(),
+    retiredAt: instant("retired_at"),
+  },
+  (t) => [uniqueIndex("signing_keys_generation_key").on(t.generation)],
+);
+
+/** How often something that may be guessed was tried of late, and until when it must not be tried again. */
+export const throttles = pgTable(
+  "throttles",
+  {
+    /** What is throttled, for example `login_email:<hash>`. */
+    id: id().primaryKey(),
+    attempts: integer("attempts").notNull(),
+    blockedUntil: instant("blocked_until").notNull(),
+    updatedAt: updatedAt(),
+  },
+  (t) => [index("throttles_updated_at_idx").on(t.updatedAt)],
+);

@@ -1,9 +1,12 @@
-import { check, index, integer, pgTable, text } from "drizzle-orm/pg-core";
+import { check, index, integer, pgTable, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { createdAt, id, instant, oneOf } from "./columns.ts";
 
 export const VERIFICATION_PURPOSES = ["signup", "recover", "email_change"] as const;
 
-/** A secret that was mailed to prove an address. Stored hashed, single use, with few attempts. */
+/**
+ * A secret that was mailed to prove an address. Stored hashed, single use, with few attempts. A person has one of each
+ * purpose and address: the next mail replaces it, which is also how two mails within a minute are told apart from one.
+ */
 export const verifications = pgTable(
   "verifications",
   {
@@ -18,8 +21,14 @@ export const verifications = pgTable(
     consumedAt: instant("consumed_at"),
   },
   (t) => [
-    index("verifications_email_idx").on(t.email, t.purpose, t.createdAt),
+    uniqueIndex("verifications_subject_key").on(t.email, t.purpose, t.customerId),
     index("verifications_secret_hash_idx").on(t.secretHash),
     check("verifications_purpose_check", oneOf("purpose", VERIFICATION_PURPOSES)),
   ],
 );
+
+/** Mailboxes that had the promotional grant, as keyed hashes, so that signing up again does not bring it again. */
+export const promoClaims = pgTable("promo_claims", {
+  mailboxHash: text("mailbox_hash").primaryKey(),
+  createdAt: createdAt(),
+});
