@@ -1,3 +1,4 @@
+export * from "./balance.ts";
 export * from "./definitions.ts";
 export * from "./keys.ts";
 export * from "./primitives.ts";

@@ -1,0 +1,231 @@
+import { createHash } from "node:crypto";
+import type { Adjustment, GrantSource, TransactionKind } from "@tollgate/contracts";
+import type { LedgerLineDetail } from "@tollgate/db";
+import { schema } from "@tollgate/db";
+import type { Micros } from "@tollgate/kernel";
+import {
+  actorName,
+  conflict,
+  newId,
+  notFound,
+  sumMicros,
+  TollgateError,
+  toMicros,
+  ZERO_MICROS,
+} from "@tollgate/kernel";
+import { and, eq, sql } from "drizzle-orm";
+import { walletBudgetId } from "../budgets/budgetIds.ts";
+import type { ServiceContext } from "../context.ts";
+import type { Consumption } from "./grantOrder.ts";
+
+/** What every movement of money is made of. Nothing here checks who is asking, and all of it runs inside a transaction. */
+const { billingAccounts, budgets, grantConsumptions, grants, ledgerEntries, ledgerTransactions, tiers } = schema;
+
+export type TransactionRow = typeof ledgerTransactions.$inferSelect;
+export type WalletRow = typeof budgets.$inferSelect;
+export type GrantRow = typeof grants.$inferSelect;
+
+export const HOUR_MS = 3_600_000;
+/** A wallet holds at most this much, so that no sum of a few wallets leaves the 64-bit range. */
+export const WALLET_MICROS_MAX = 10n ** 18n;
+
+export const walletAccount = (billingAccountId: string): string => `wallet:${billingAccountId}`;
+/** Where credit comes from and where taken-back credit goes. */
+export const fundingAccount = (source: GrantSource): string => `funding:${source}`;
+export const expiredAccount = (source: GrantSource): string => `expired:${source}`;
+export const REVENUE_ACCOUNT = "revenue:usage";
+
+export const hourFloor = (ms: number): Date => new Date(Math.floor(ms / HOUR_MS) * HOUR_MS);
+export const hourCeiling = (ms: number): Date => new Date(Math.ceil(ms / HOUR_MS) * HOUR_MS);
+
+export interface TransactionRequest {
+  readonly billingAccountId: string;
+  readonly kind: TransactionKind;
+  readonly idempotencyKey: string;
+  /** What the same key must mean again. */
+  readonly request: Record<string, string | boolean | null>;
+  readonly reference: string;
+  readonly visible: boolean;
+}
+
+/**
+ * Writes the head of a ledger transaction, or finds the one that the same request made before.
+ * @throws TollgateError CONFLICT `idempotency_key_reused` when the key was used for another request
+ */
+export async function claimTransaction(
+  ctx: ServiceContext,
+  request: TransactionRequest,
+): Promise<{ readonly row: TransactionRow; readonly isNew: boolean }> {
+  const requestHash = hashRequest(request);
+  const [inserted] = await ctx.db
+    .insert(ledgerTransactions)
+    .values({
+      id: newId("transaction"),
+      billingAccountId: request.billingAccountId,
+      kind: request.kind,
+      idempotencyKey: request.idempotencyKey,
+      requestHash,
+      reference: request.reference,
+      isVisible: request.visible,
+      actor: actorName(ctx.actor),
+      createdAt: ctx.clock.now(),
+    })
+    .onConflictDoNothing({ target: [ledgerTransactions.billingAccountId, ledgerTransactions.idempotencyKey] })
+    .returning();
+  if (inserted !== undefined) return { row: inserted, isNew: true };
+  const [found] = await ctx.db
+    .select()
+    .from(ledgerTransactions)
+    .where(
+      and(
+        eq(ledgerTransactions.billingAccountId, request.billingAccountId),
+        eq(ledgerTransactions.idempotencyKey, request.idempotencyKey),
+      ),
+    );
+  if (found === undefined) throw new Error("A transaction that stood in the way cannot be found");
+  if (found.requestHash !== requestHash) {
+    throw conflict("This idempotency key was used for another request", {
+      reason: "idempotency_key_reused",
+      issues: [{ path: "idempotencyKey", message: "Was used for another request" }],
+    });
+  }
+  return { row: found, isNew: false };
+}
+
+/** SHA-256 over the request with its fields in a fixed order. */
+function hashRequest(request: TransactionRequest): string {
+  const fields = { ...request.request, kind: request.kind, reference: request.reference, visible: request.visible };
+  const sorted = Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash("sha256").update(JSON.stringify(sorted)).digest("hex");
+}
+
+export interface Entry {
+  readonly account: string;
+  readonly amountMicros: Micros;
+  readonly detail?: LedgerLineDetail;
+}
+
+/** Writes the lines of a transaction. @throws Error when they do not add up to zero: then the caller is wrong. */
+export async function insertEntries(
+  ctx: ServiceContext,
+  transactionId: string,
+  entries: readonly Entry[],
+): Promise<void> {
+  if (sumMicros(entries.map((entry) => entry.amountMicros)) !== ZERO_MICROS) {
+    throw new Error(`The entries of ${transactionId} do not sum to zero`);
+  }
+  const createdAt = ctx.clock.now();
+  await ctx.db.insert(ledgerEntries).values(
+    entries.map((entry, line) => ({
+      transactionId,
+      line,
+      account: entry.account,
+      amountMicros: entry.amountMicros,
+      detail: entry.detail ?? null,
+      createdAt,
+    })),
+  );
+}
+
+/**
+ * The wallet's row, locked until the transaction ends; made when the account has none yet.
+ * @throws TollgateError NOT_FOUND for a billing account that is not there
+ */
+export async function lockWallet(ctx: ServiceContext, billingAccountId: string): Promise<WalletRow> {
+  const id = walletBudgetId(billingAccountId);
+  const [found] = await ctx.db.select().from(budgets).where(eq(budgets.id, id)).for("update");
+  if (found !== undefined) return found;
+  const [account] = await ctx.db
+    .select({ overage: tiers.overage, creditLimitMicros: tiers.creditLimitMicros })
+    .from(billingAccounts)
+    .innerJoin(tiers, eq(tiers.id, billingAccounts.tierId))
+    .where(eq(billingAccounts.id, billingAccountId));
+  if (account === undefined) throw notFound("billing account");
+  const now = ctx.clock.now();
+  const [made] = await ctx.db
+    .insert(budgets)
+    .values({
+      id,
+      kind: "wallet",
+      billingAccountId,
+      limitAmount: 0n,
+      overdraft: account.overage === "invoice" ? account.creditLimitMicros : 0n,
+      createdAt: now,
+      updatedAt: now,
+    })
+    .returning();
+  if (made === undefined) throw new Error(`The wallet of ${billingAccountId} was not made`);
+  return made;
+}
+
+/**
+ * Moves what is posted on a wallet that is locked, and what is used of it.
+ * @throws TollgateError UNPROCESSABLE `balance_too_large`
+ */
+export async function moveWallet(
+  ctx: ServiceContext,
+  wallet: WalletRow,
+  change: { readonly postedMicros: Micros; readonly usedMicros?: Micros },
+): Promise<void> {
+  if (wallet.limitAmount + change.postedMicros > WALLET_MICROS_MAX) {
+    throw new TollgateError("UNPROCESSABLE", "The balance would be larger than a wallet can hold", {
+      reason: "balance_too_large",
+    });
+  }
+  await ctx.db
+    .update(budgets)
+    .set({
+      limitAmount: sql`${budgets.limitAmount} + ${change.postedMicros.toString()}::int8`,
+      used: sql`${budgets.used} + ${(change.usedMicros ?? 0n).toString()}::int8`,
+      updatedAt: ctx.clock.now(),
+    })
+    .where(eq(budgets.id, wallet.id));
+}
+
+/** Takes from grants what a transaction consumed; a negative amount gives back. */
+export async function writeConsumptions(
+  ctx: ServiceContext,
+  transactionId: string,
+  consumptions: readonly Consumption[],
+): Promise<void> {
+  if (consumptions.length === 0) return;
+  const createdAt = ctx.clock.now();
+  await ctx.db
+    .insert(grantConsumptions)
+    .values(consumptions.map((consumption) => ({ ...consumption, transactionId, createdAt })));
+  const taken = sql.join(
+    consumptions.map(({ grantId, amountMicros }) => sql`(${grantId}::text, ${amountMicros.toString()}::int8)`),
+    sql`, `,
+  );
+  await ctx.db.execute(sql`
+    update grants set remaining_micros = grants.remaining_micros - taken.amount
+    from (values ${taken}) as taken (id, amount) where grants.id = taken.id`);
+}
+
+/** A transaction as listed among adjustments: its amount is what it moved on this account's wallet. */
+export async function toAdjustment(
+  ctx: ServiceContext,
+  transaction: TransactionRow,
+  billingAccountId = transaction.billingAccountId,
+): Promise<Adjustment> {
+  const entries = await ctx.db
+    .select({ amountMicros: ledgerEntries.amountMicros })
+    .from(ledgerEntries)
+    .where(
+      and(eq(ledgerEntries.transactionId, transaction.id), eq(ledgerEntries.account, walletAccount(billingAccountId))),
+    );
+  const [grant] = await ctx.db
+    .select({ id: grants.id })
+    .from(grants)
+    .where(and(eq(grants.billingAccountId, billingAccountId), eq(grants.transactionId, transaction.id)));
+  return {
+    id: transaction.id,
+    billingAccountId,
+    kind: transaction.kind,
+    amountMicros: sumMicros(entries.map((entry) => toMicros(entry.amountMicros))),
+    reference: transaction.reference,
+    visible: transaction.isVisible,
+    grantId: grant?.id ?? null,
+    createdAt: transaction.createdAt,
+  };
+}
