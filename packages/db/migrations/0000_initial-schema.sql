@@ -130,6 +130,8 @@ CREATE TABLE "apis" (
 	"delete_data_url" text,
 	"deprecated_at" timestamp (3) with time zone,
 	"sunset_at" timestamp (3) with time zone,
+	"revision" bigint NOT NULL,
+	"popularity" integer DEFAULT 0 NOT NULL,
 	"created_at" timestamp (3) with time zone NOT NULL,
 	"updated_at" timestamp (3) with time zone NOT NULL,
 	CONSTRAINT "apis_status_check" CHECK (status in ('draft', 'published', 'deprecated', 'removed'))
