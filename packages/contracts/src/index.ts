@@ -1,4 +1,5 @@
 export * from "./balance.ts";
+export * from "./billing.ts";
 export * from "./definitions.ts";
 export * from "./keys.ts";
 export * from "./primitives.ts";

@@ -1,0 +1,3 @@
+export * from "./listTiers.ts";
+export * from "./readAccount.ts";
+export * from "./seedTiers.ts";
