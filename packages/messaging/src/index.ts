@@ -1,0 +1,2 @@
+export * from "./pushBus.ts";
+export * from "./queues.ts";

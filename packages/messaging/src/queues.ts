@@ -1,0 +1,111 @@
+import type { AnyJobDefinition, JobData, QueueName } from "@tollgate/contracts";
+import type { Job, JobsOptions, WorkerOptions } from "bullmq";
+import { Queue, Worker } from "bullmq";
+import { Redis } from "ioredis";
+
+/** How long a producer waits for Redis before it goes on without: a job is never the only copy of anything. */
+const ENQUEUE_TIMEOUT_MS = 2_000;
+
+/** How many ended jobs stay for an operator to look at. */
+const KEPT_JOBS = { completed: 200, failed: 2_000 };
+
+export interface QueuesOptions {
+  readonly redisUrl: string;
+  /** Keeps several deployments, or several test suites, apart in one Redis. */
+  readonly prefix?: string;
+  readonly onError: (error: Error) => void;
+}
+
+/** Producers of jobs, one queue object per queue that is used. */
+export class Queues {
+  readonly #options: QueuesOptions;
+  readonly #queues = new Map<QueueName, Queue>();
+  #connection: Redis | undefined;
+
+  constructor(options: QueuesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Orders a job. @throws Error when Redis does not answer in time: the order may or may not have been taken, and
+   * ordering again is right.
+   */
+  async enqueue<Definition extends AnyJobDefinition>(
+    definition: Definition,
+    data: JobData<Definition>,
+    options: { readonly id?: string; readonly delayMs?: number; readonly keep?: boolean } = {},
+  ): Promise<void> {
+    const keep = options.keep ?? true;
+    const jobOptions: JobsOptions = {
+      attempts: definition.attempts,
+      backoff: { type: "exponential", delay: definition.backoffMs },
+      removeOnComplete: keep ? { count: KEPT_JOBS.completed } : true,
+      removeOnFail: keep ? { count: KEPT_JOBS.failed } : true,
+      ...(options.id === undefined ? {} : { jobId: options.id.replaceAll(":", "-") }),
+      ...(options.delayMs === undefined ? {} : { delay: options.delayMs }),
+    };
+    await withTimeout(this.queue(definition.queue).add(definition.name, data, jobOptions), ENQUEUE_TIMEOUT_MS);
+  }
+
+  /** The queue itself; for schedules and for the operators' board. */
+  queue(name: QueueName): Queue {
+    const existing = this.#queues.get(name);
+    if (existing !== undefined) return existing;
+    this.#connection ??= openRedis(this.#options.redisUrl, this.#options.onError);
+    const queue = new Queue(name, { connection: this.#connection, prefix: this.#options.prefix ?? "tollgate" });
+    queue.on("error", this.#options.onError);
+    this.#queues.set(name, queue);
+    return queue;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
+    this.#connection?.disconnect();
+  }
+}
+
+export type JobHandler = (job: Job) => Promise<void>;
+
+/** A consumer of one queue. Jobs may run twice: a stalled one is given to another worker. */
+export function createQueueWorker(
+  name: QueueName,
+  handle: JobHandler,
+  options: QueuesOptions & Pick<WorkerOptions, "concurrency">,
+): Worker {
+  const worker = new Worker(name, handle, {
+    connection: openRedis(options.redisUrl, options.onError),
+    prefix: options.prefix ?? "tollgate",
+    concurrency: options.concurrency ?? 4,
+    lockDuration: 15_000,
+    stalledInterval: 5_000,
+    maxStalledCount: 5,
+    drainDelay: 2,
+    runRetryDelay: 500,
+  });
+  worker.on("error", options.onError);
+  return worker;
+}
+
+/** BullMQ wants commands that wait for the connection as long as it takes; reconnecting stays quick. */
+function openRedis(url: string, onError: (error: Error) => void): Redis {
+  const redis = new Redis(url, {
+    maxRetriesPerRequest: null,
+    retryStrategy: (attempt) => Math.min(50 * attempt, 500),
+    connectTimeout: 2_000,
+  });
+  redis.on("error", onError);
+  return redis;
+}
+
+async function withTimeout<Result>(work: Promise<Result>, timeoutMs: number): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`Redis did not answer within ${timeoutMs} ms`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
+    work.catch(() => undefined);
+  }
+}
