@@ -1,5 +1,4 @@
 import type { ChildProcess } from "node:child_process";
-import { createInterface } from "node:readline";
 import { delay } from "@tollgate/kernel";
 
 /** How a process ended. */
@@ -17,10 +16,12 @@ export class RunningProcess {
   readonly pid: number;
   readonly startedAtMs = Date.now();
   readonly exited: Promise<Exit>;
+  /** Resolves after the end, when all output has been read. */
+  readonly closed: Promise<Exit>;
   #exit: Exit | undefined;
 
   /** @throws Error if the operating system did not start the program. */
-  constructor(child: ChildProcess, file: string, onLine?: (line: string) => void) {
+  constructor(child: ChildProcess, file: string) {
     const failure = new Promise<Error>((resolve) => child.once("error", resolve));
     if (child.pid === undefined) {
       failure.then((error) => process.emitWarning(error));
@@ -33,10 +34,7 @@ export class RunningProcess {
         resolve(this.#exit);
       });
     });
-    if (!onLine) return;
-    for (const stream of [child.stdout, child.stderr]) {
-      if (stream) createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on("line", onLine);
-    }
+    this.closed = new Promise((resolve) => child.once("close", (code, signal) => resolve({ code, signal })));
   }
 
   get exit(): Exit | undefined {

@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { execFileSync, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, createWriteStream, openSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { RunningProcess } from "./runningProcess.ts";
 
 /**
@@ -21,7 +22,7 @@ export interface GuardedCommand {
   readonly deathSignal: NodeJS.Signals;
   /** Standard output and error are appended here. */
   readonly logFile: string;
-  /** Receives the output in place of the log file, one line at a time; it then has to write the log itself. */
+  /** Receives the output as well, one line at a time. Without it the program writes to the file by itself. */
   readonly onLine?: (line: string) => void;
 }
 
@@ -58,12 +59,27 @@ export function spawnGuarded(command: GuardedCommand, guard?: Guard): RunningPro
       stdio: ["ignore", output, output],
       ...(command.user && chosen === "watchdog" ? command.user : {}),
     });
-    const running = new RunningProcess(child, command.file, command.onLine);
+    const running = new RunningProcess(child, command.file);
+    if (command.onLine) copyLines(child, command.logFile, command.onLine);
     if (chosen === "watchdog") attachWatchdog(child, running.pid, command.deathSignal);
     return running;
   } finally {
     closeSync(log);
   }
+}
+
+function copyLines(child: ChildProcess, logFile: string, onLine: (line: string) => void): void {
+  const file = createWriteStream(logFile, { flags: "a" });
+  // A full disk costs the log, not the program.
+  file.on("error", (error) => process.emitWarning(error));
+  for (const stream of [child.stdout, child.stderr]) {
+    if (!stream) continue;
+    createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on("line", (line) => {
+      file.write(`${line}\n`);
+      onLine(line);
+    });
+  }
+  child.once("close", () => file.end());
 }
 
 function withDeathSignal(command: GuardedCommand): [string, string[]] {

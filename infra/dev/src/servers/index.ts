@@ -1,4 +1,6 @@
+export { httpAnswers } from "./answers.ts";
 export { choosePort } from "./ports.ts";
+export { removePostgresData } from "./postgres.ts";
 export {
   type PreparedServers,
   prepareServers,

@@ -15,18 +15,21 @@ const CACHE_DIR = fileURLToPath(new URL("../../../../.cache/devservers", import.
 const START_TIMEOUT_MS = 30_000;
 const RETRY_MS = 100;
 
-export interface ServersOptions {
+export interface PrepareOptions {
   /** Absolute. Data is under it, a directory per server, and logs in `logs`. */
   readonly dataDir: string;
   /** `stable`: the same ports every time while they are free. `ephemeral`: any. */
   readonly ports: "stable" | "ephemeral";
-  /** Whether the data directory outlives {@link RunningServers.stop}. */
-  readonly keepData: boolean;
   readonly log: Log;
   /** Which servers; all four when not said. */
   readonly only?: readonly ServerName[];
   /** Servers that run already: used as they are, never started, stopped or restarted. */
   readonly urls?: Partial<Record<ServerName, string | undefined>>;
+}
+
+export interface ServersOptions extends PrepareOptions {
+  /** Whether the data directory outlives {@link RunningServers.stop}. */
+  readonly keepData: boolean;
 }
 
 /** The servers that were asked for: where each is, and how to start those that are ours. */
@@ -39,7 +42,7 @@ export interface PreparedServers {
  * Finds the programs, chooses ports and makes data directories, and starts nothing yet.
  * @throws Error if a server cannot be had on this machine.
  */
-export async function prepareServers(options: ServersOptions): Promise<PreparedServers> {
+export async function prepareServers(options: PrepareOptions): Promise<PreparedServers> {
   const names = options.only ?? SERVER_NAMES;
   const managed = names.filter((name) => options.urls?.[name] === undefined);
   const logDir = path.join(options.dataDir, "logs");

@@ -1,0 +1,67 @@
+import { createTransport } from "nodemailer";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { CaughtMail } from "./mailbox.ts";
+import { Mailbox } from "./mailbox.ts";
+import type { MailCatcher } from "./startMailCatcher.ts";
+import { startMailCatcher } from "./startMailCatcher.ts";
+
+let catcher: MailCatcher;
+beforeAll(async () => {
+  catcher = await startMailCatcher({ smtpPort: 0, httpPort: 0 });
+});
+afterAll(() => catcher.stop());
+beforeEach(async () => {
+  await fetch(`${catcher.httpUrl}/messages`, { method: "DELETE" });
+});
+
+async function send(to: string | string[], subject: string, html?: string): Promise<void> {
+  const transport = createTransport(catcher.smtpUrl);
+  await transport.sendMail({
+    from: "Tollgate <a@example.com>",
+    to,
+    subject,
+    text: `text of ${subject}`,
+    ...(html ? { html } : {}),
+  });
+  transport.close();
+}
+
+async function list(to?: string): Promise<CaughtMail[]> {
+  const query = to === undefined ? "" : `?to=${encodeURIComponent(to)}`;
+  return (await fetch(`${catcher.httpUrl}/messages${query}`)).json() as Promise<CaughtMail[]>;
+}
+
+test("a sent mail is listed for its address, in any case and for no other, newest last", async () => {
+  await send("Ann@Example.com", "first");
+  await send("ann@example.com", "second", "<p>hello</p>");
+  await send("joann@example.com", "other");
+  const mails = await list("ANN@example.COM");
+  expect(mails.map((mail) => mail.subject)).toEqual(["first", "second"]);
+  expect(mails[1]).toMatchObject({ to: "ann@example.com", text: "text of second", html: "<p>hello</p>" });
+  expect(Date.parse(mails[1]?.at ?? "")).not.toBeNaN();
+  expect(await list()).toHaveLength(3);
+});
+
+test("a mail to several people is listed for each of them", async () => {
+  await send(["one@example.com", "two@example.com"], "both");
+  expect(await list("one@example.com")).toHaveLength(1);
+  expect(await list("two@example.com")).toHaveLength(1);
+});
+
+test("the page shows a message without letting it run anything or break out", async () => {
+  await send("x@example.com", "<script>alert(1)</script>", '<img src=x onerror="alert(2)">');
+  const [mail] = await list("x@example.com");
+  const page = await (await fetch(`${catcher.httpUrl}/?id=${mail?.id}`)).text();
+  expect(page).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");
+  expect(page).toContain('<iframe sandbox title="Message" srcdoc="&lt;img src=x onerror=&quot;alert(2)&quot;&gt;');
+  expect(page).not.toContain("<script>");
+});
+
+test("only the last thousand mails are kept", async () => {
+  const mailbox = new Mailbox();
+  for (let index = 1; index <= 1_001; index++) {
+    mailbox.add({ to: "a@example.com", from: "", subject: `${index}`, text: "", html: "", at: "" });
+  }
+  expect(mailbox.list()).toHaveLength(1_000);
+  expect(mailbox.list()[0]?.subject).toBe("2");
+});

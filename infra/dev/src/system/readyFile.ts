@@ -1,0 +1,53 @@
+import { renameSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+
+/** What `ready.json` says, for people and programs that use a running system. */
+export interface ReadyInfo {
+  readonly apiUrl: string;
+  /** The first of the gateways. */
+  readonly gatewayUrl: string;
+  readonly gatewayUrls: readonly string[];
+  /** Where caught mail can be read. */
+  readonly mailUrl: string;
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly natsUrl: string;
+  readonly etcdUrl: string;
+  /** Of the serving processes themselves; servers that are not ours have none. */
+  readonly pids: {
+    readonly api: number;
+    readonly gateways: readonly number[];
+    readonly workers: number;
+    readonly examples: Readonly<Record<string, number>>;
+    readonly postgres?: number;
+    readonly redis?: number;
+    readonly nats?: number;
+    readonly etcd?: number;
+  };
+  readonly admin: SignIn;
+  readonly demo: SignIn & { readonly projectId: string; readonly billingAccountId: string; readonly key: string };
+  readonly exampleUrls: Readonly<Record<string, string>>;
+}
+
+export interface SignIn {
+  readonly email: string;
+  readonly password: string;
+}
+
+const fileIn = (dir: string): string => path.join(dir, "ready.json");
+
+/**
+ * Puts the whole file in place at once; a reader sees the old one or the new one, never half of one. Synchronous, so that
+ * a new pid is on disk before its process can answer.
+ */
+export function writeReadyFile(dir: string, info: unknown): void {
+  const file = fileIn(dir);
+  const draft = `${file}.draft`;
+  // It holds the demo key and passwords.
+  writeFileSync(draft, `${JSON.stringify(info, null, 2)}\n`, { mode: 0o600 });
+  renameSync(draft, file);
+}
+
+export function removeReadyFile(dir: string): void {
+  rmSync(fileIn(dir), { force: true });
+}

@@ -1,0 +1,39 @@
+import path from "node:path";
+import { spawnGuarded } from "../processes/index.ts";
+import { nodeArgs, programEnv, ROOT } from "./programs.ts";
+
+const ERROR_LINES = 30;
+
+export interface Task {
+  readonly name: string;
+  readonly entry: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * Runs a program of the product until it ends and returns the lines it printed.
+ * @throws Error with the last of them if it fails or the signal is aborted.
+ */
+export async function runToEnd(task: Task, logDir: string, signal?: AbortSignal): Promise<string[]> {
+  const lines: string[] = [];
+  const running = spawnGuarded({
+    file: process.execPath,
+    args: nodeArgs(task.entry),
+    env: programEnv(task.env),
+    cwd: ROOT,
+    logFile: path.join(logDir, `${task.name}.log`),
+    deathSignal: "SIGKILL",
+    onLine: (line) => lines.push(line),
+  });
+  const abort = (): void => running.signal("SIGKILL");
+  signal?.addEventListener("abort", abort, { once: true });
+  const exit = await running.closed;
+  signal?.removeEventListener("abort", abort);
+  if (exit.code === 0) return lines;
+  throw new Error(
+    `${task.name} failed:\n${lines
+      .slice(-ERROR_LINES)
+      .map((line) => `  ${line}`)
+      .join("\n")}`,
+  );
+}

@@ -1,0 +1,227 @@
+import { mkdir, readdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { z } from "zod";
+import { startMailCatcher } from "../mailCatcher/index.ts";
+import type { Log, PreparedServers, ServerName } from "../servers/index.ts";
+import { choosePort, prepareServers, removePostgresData, SERVER_NAMES } from "../servers/index.ts";
+import { Fleet } from "./fleet.ts";
+import { LOCK_FILE, takeLauncherLock } from "./launcherLock.ts";
+import type { Product } from "./product.ts";
+import { ADMIN_EMAIL, EXAMPLES, planProduct } from "./product.ts";
+import type { LineSink } from "./programs.ts";
+import { programRunnable, ROOT } from "./programs.ts";
+import type { ReadyInfo } from "./readyFile.ts";
+import { removeReadyFile, writeReadyFile } from "./readyFile.ts";
+import { programOf, programsUsing } from "./reload.ts";
+import { runToEnd } from "./runToEnd.ts";
+import { loadSecrets, saveSecrets } from "./secrets.ts";
+import { watchSources } from "./sourceWatch.ts";
+
+const STABLE_MAIL_PORTS = { http: 4300, smtp: 4325 };
+
+export interface SystemOptions {
+  /** Everything the system keeps: data, logs, secrets, `ready.json`. */
+  readonly dir: string;
+  readonly gateways?: number;
+  readonly ports: "stable" | "ephemeral";
+  /** Takes progress: a line a step, a line a restart. */
+  readonly log: Log;
+  /** Servers that run already. */
+  readonly urls?: Partial<Record<ServerName, string | undefined>>;
+  /** Whether to throw away what an earlier system kept there. */
+  readonly isFresh?: boolean;
+  /** Takes what the programs print, besides their log files. */
+  readonly onLine?: LineSink;
+  /** Whether a change of the source restarts what runs it. */
+  readonly isReloading?: boolean;
+  /** Aborting it while the system starts makes the start give up and clean up. */
+  readonly signal?: AbortSignal;
+}
+
+export interface System {
+  /** What `ready.json` says at this moment. */
+  readonly ready: ReadyInfo;
+  /** Drains and ends everything in order, and removes `ready.json`. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the whole product with its servers as supervised processes, and resolves when all of it answers.
+ * @throws Error if another launcher runs in the directory, or if something does not come up; nothing is left running.
+ */
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const dir = path.resolve(options.dir);
+  await mkdir(dir, { recursive: true });
+  const closings: Closing[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (let close = closings.pop(); close; close = closings.pop()) await close();
+  };
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopped ??= closeAll();
+    return stopped;
+  };
+  try {
+    const describe = await launch(dir, options, closings);
+    return {
+      get ready() {
+        return describe();
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw options.signal?.aborted ? options.signal.reason : error;
+  }
+}
+
+/** What undoes one step of the start; run last first. */
+type Closing = () => void | Promise<void>;
+
+async function launch(dir: string, options: SystemOptions, closings: Closing[]): Promise<() => ReadyInfo> {
+  const { log, signal } = options;
+  const lock = takeLauncherLock(dir);
+  closings.push(() => lock.release());
+  if (options.isFresh) await clear(dir);
+  removeReadyFile(dir);
+  const logDir = path.join(dir, "logs");
+  await rm(logDir, { recursive: true, force: true });
+  const step = async <Result>(label: string, work: () => Promise<Result>): Promise<Result> => {
+    signal?.throwIfAborted();
+    const startedAtMs = Date.now();
+    const result = await work();
+    signal?.throwIfAborted();
+    log(`${label} (${((Date.now() - startedAtMs) / 1000).toFixed(1)} s)`);
+    return result;
+  };
+
+  let publish = (): void => undefined;
+  const fleet = new Fleet(log, () => publish());
+  const isStablePorts = options.ports === "stable";
+  const mail = await startMailCatcher({
+    httpPort: await choosePort(isStablePorts ? STABLE_MAIL_PORTS.http : undefined),
+    smtpPort: await choosePort(isStablePorts ? STABLE_MAIL_PORTS.smtp : undefined),
+  });
+  closings.push(
+    () => mail.stop(),
+    () => fleet.stop(),
+  );
+  const abort = (): void => void fleet.kill();
+  signal?.addEventListener("abort", abort, { once: true });
+
+  const servers = await step("PostgreSQL, Redis, NATS and etcd are up", async () => {
+    const prepared = await prepareServers({
+      dataDir: dir,
+      ports: options.ports,
+      log,
+      ...(options.urls ? { urls: options.urls } : {}),
+    });
+    await fleet.start("servers", prepared.runnables.values());
+    return prepared;
+  });
+  const urls = serverUrls(servers);
+  const secrets = await loadSecrets(dir);
+  const gateways = options.gateways ?? 1;
+  const product = await planProduct({ dir, gateways, isStablePorts, smtpUrl: mail.smtpUrl, secrets, ...urls });
+  await step("the database is migrated", () => runToEnd(product.migrate, logDir, signal));
+  const demo = await step("the demo is seeded", async () => readSeed(await runToEnd(product.seed, logDir, signal)));
+  await saveSecrets(dir, { ...secrets, demoKey: demo.key });
+  await step("api, gateway, workers and examples are up", () => startPrograms(fleet, product, logDir, options.onLine));
+
+  const describe = (): ReadyInfo => ({
+    apiUrl: product.apiUrl,
+    gatewayUrl: product.gatewayUrls[0] ?? "",
+    gatewayUrls: product.gatewayUrls,
+    mailUrl: mail.httpUrl,
+    ...urls,
+    pids: describePids(fleet, product),
+    admin: { email: ADMIN_EMAIL, password: secrets.adminPassword },
+    demo,
+    exampleUrls: product.exampleUrls,
+  });
+  publish = () => writeReadyFile(dir, describe());
+  publish();
+  signal?.removeEventListener("abort", abort);
+  if (options.isReloading) closings.push(reloadOnChange(fleet, log));
+  closings.push(() => {
+    publish = () => undefined;
+    removeReadyFile(dir);
+  });
+  return describe;
+}
+
+/** Removes everything an earlier system kept, but for the lock that we hold. */
+async function clear(dir: string): Promise<void> {
+  await removePostgresData(dir);
+  const entries = (await readdir(dir)).filter((entry) => entry !== LOCK_FILE);
+  await Promise.all(entries.map((entry) => rm(path.join(dir, entry), { recursive: true, force: true })));
+}
+
+type ServerUrls = Pick<ReadyInfo, "databaseUrl" | "redisUrl" | "natsUrl" | "etcdUrl">;
+
+function serverUrls({ urls }: PreparedServers): ServerUrls {
+  const urlOf = (name: ServerName): string => {
+    const url = urls.get(name);
+    if (url === undefined) throw new Error(`${name} was not prepared`);
+    return url;
+  };
+  return { databaseUrl: urlOf("postgres"), redisUrl: urlOf("redis"), natsUrl: urlOf("nats"), etcdUrl: urlOf("etcd") };
+}
+
+async function startPrograms(
+  fleet: Fleet,
+  product: Product,
+  logDir: string,
+  onLine: LineSink | undefined,
+): Promise<void> {
+  const runnable = (program: Product["api"]) => programRunnable(program, logDir, onLine);
+  await Promise.all([
+    fleet.start("gateways", product.gateways.map(runnable)),
+    fleet.start("api", [product.api, ...product.examples].map(runnable)),
+    fleet.start("workers", [runnable(product.workers)]),
+  ]);
+}
+
+function describePids(fleet: Fleet, product: Product): ReadyInfo["pids"] {
+  const servers = SERVER_NAMES.map((name) => [name, fleet.findPid(name)] as const);
+  return {
+    api: fleet.pid("api"),
+    gateways: product.gateways.map(({ name }) => fleet.pid(name)),
+    workers: fleet.pid("workers"),
+    examples: Object.fromEntries(EXAMPLES.map((name) => [name, fleet.pid(name)])),
+    ...Object.fromEntries(servers.filter(([, pid]) => pid !== undefined)),
+  };
+}
+
+const seedSchema = z.object({
+  demo: z.object({
+    email: z.string(),
+    password: z.string(),
+    projectId: z.string(),
+    billingAccountId: z.string(),
+    key: z.string(),
+  }),
+});
+
+/** The seed says what it made in the last line it prints. */
+function readSeed(lines: readonly string[]): ReadyInfo["demo"] {
+  const last = lines.at(-1) ?? "";
+  try {
+    return seedSchema.parse(JSON.parse(last)).demo;
+  } catch (error) {
+    throw new Error(`The last line of the seed is not what it should be: ${last.slice(0, 200)}`, { cause: error });
+  }
+}
+
+function reloadOnChange(fleet: Fleet, log: Log): () => void {
+  return watchSources(ROOT, ["apps", "packages", "examples"], (files) => {
+    const programs = programsUsing(files);
+    if (programs.size === 0) return;
+    log(
+      `${files.slice(0, 3).join(", ")}${files.length > 3 ? ", …" : ""} changed; restarting ${[...programs].join(", ")}`,
+    );
+    fleet
+      .restart((name) => programs.has(programOf(name)))
+      .catch((error: Error) => log(`restart failed: ${error.message}`));
+  });
+}
