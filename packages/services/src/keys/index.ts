@@ -1,0 +1,2 @@
+export * from "./keyFormat.ts";
+export * from "./loadKeyRecord.ts";
