@@ -1,0 +1,279 @@
+import type { Clock, Logger } from "@tollgate/kernel";
+import { unavailable } from "@tollgate/kernel";
+import type { BudgetKind, LeaseRequest, LeaseResult } from "@tollgate/services/budgets";
+import { BudgetSlice } from "./budgetSlice.ts";
+
+/**
+ * The slices of budgets that this gateway holds, and the asking for more. One request is under way per budget; whoever
+ * comes meanwhile waits for the next one, and all that wait are asked for together. Slices follow the recent rate, are
+ * refilled before they run out, and go back when they lie idle or when another gateway needs them.
+ */
+export interface BudgetPorts {
+  lease(holderId: string, requests: readonly LeaseRequest[]): Promise<LeaseResult[]>;
+  /** Asks other gateways to give back what they hold unused. */
+  recall(holderId: string, budgetIds: readonly string[]): void;
+  /** Tells others that something was given back. */
+  announceReturned(holderId: string, budgetIds: readonly string[]): void;
+}
+
+export interface BudgetPoolOptions {
+  readonly ports: BudgetPorts;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly sliceSeconds: number;
+  /** The run under whose name budgets are held now, or undefined while there is none that may be used. */
+  readonly holderId: () => string | undefined;
+  /** The database says that the run's leases were given up. */
+  readonly onHolderClosed: () => void;
+}
+
+const EXHAUSTED_MS = 1_000;
+const RECALL_WAIT_MS = 150;
+const IDLE_MS = 5_000;
+const IDLE_SCARCE_MS = 300;
+const TICK_MS = 250;
+const BUDGETS_PER_REQUEST = 100;
+
+export class BudgetPool {
+  readonly #options: BudgetPoolOptions;
+  readonly #slices = new Map<string, BudgetSlice>();
+  readonly #needy = new Set<BudgetSlice>();
+  readonly #recalling = new Map<BudgetSlice, NodeJS.Timeout>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #askNow = (): void => this.#ask();
+  #isScheduled = false;
+  #asking = 0;
+
+  constructor(options: BudgetPoolOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer.unref();
+  }
+
+  /** The slice of a budget; the same object every time. */
+  slice(id: string, kind: BudgetKind, billingAccountId: string, believedLimit?: bigint): BudgetSlice {
+    const existing = this.#slices.get(id);
+    if (existing !== undefined) {
+      existing.believedLimit = believedLimit;
+      return existing;
+    }
+    const slice = new BudgetSlice(id, kind, billingAccountId, believedLimit);
+    this.#slices.set(id, slice);
+    return slice;
+  }
+
+  /** Spends from a slice that has enough; refills it in the background when it runs low. */
+  take(slice: BudgetSlice, amount: number, nowMs: number): void {
+    slice.remaining -= amount;
+    slice.taken += amount;
+    slice.takenAtMs = nowMs;
+    if (slice.remaining < slice.refillMark && !slice.isAsking) this.#need(slice);
+  }
+
+  /** Takes back a part of what a call reserved and did not need. */
+  giveBack(slice: BudgetSlice, amount: number, holderId: string): void {
+    if (holderId !== this.#options.holderId()) return;
+    slice.remaining += amount;
+    slice.taken -= amount;
+  }
+
+  /** Resolves when the budget was asked on behalf of this call: then there is enough, or the slice is exhausted. */
+  wait(slice: BudgetSlice, amount: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      slice.waiters.push({ amount, resolve, reject });
+      if (!slice.isAsking && !this.#recalling.has(slice)) this.#need(slice);
+    });
+  }
+
+  /** New credit, or a new limit: what is known to be exhausted may not be any more. */
+  clearExhausted(matches: (slice: BudgetSlice) => boolean): void {
+    for (const slice of this.#slices.values()) if (matches(slice)) slice.exhaustedUntilMs = 0;
+  }
+
+  /** Another gateway needs what we hold unused. */
+  onRecall(budgetIds: readonly string[]): void {
+    for (const id of budgetIds) {
+      const slice = this.#slices.get(id);
+      if (slice !== undefined && slice.remaining > 0 && slice.waiters.length === 0) this.#return(slice);
+    }
+  }
+
+  /** Another gateway gave something back: whoever waits for it asks again at once. */
+  onReturned(budgetIds: readonly string[]): void {
+    for (const id of budgetIds) {
+      const slice = this.#slices.get(id);
+      if (slice === undefined) continue;
+      slice.exhaustedUntilMs = 0;
+      const timer = this.#recalling.get(slice);
+      if (timer === undefined) continue;
+      clearTimeout(timer);
+      this.#recalling.delete(slice);
+      this.#need(slice);
+    }
+  }
+
+  /** Forgets what was held: the leases of this run were given up. */
+  forgetAll(): void {
+    for (const slice of this.#slices.values()) slice.forget();
+  }
+
+  /** Gives everything back that is not spent; for a shutdown. */
+  async drain(): Promise<void> {
+    clearInterval(this.#timer);
+    for (const slice of this.#slices.values()) if (slice.remaining > 0) this.#return(slice);
+    while (this.#asking > 0 || this.#isScheduled) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+
+  #return(slice: BudgetSlice): void {
+    slice.returnedTotal += BigInt(slice.remaining);
+    slice.remaining = 0;
+    slice.refillMark = 0;
+    slice.taken = 0;
+    slice.hasUnsentReturn = true;
+    if (!slice.isAsking) this.#need(slice);
+  }
+
+  #need(slice: BudgetSlice): void {
+    this.#needy.add(slice);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(this.#askNow);
+  }
+
+  #ask(): void {
+    this.#isScheduled = false;
+    const ready = [...this.#needy].filter((slice) => !slice.isAsking);
+    for (let start = 0; start < ready.length; start += BUDGETS_PER_REQUEST) {
+      void this.#askSome(ready.slice(start, start + BUDGETS_PER_REQUEST));
+    }
+  }
+
+  async #askSome(slices: readonly BudgetSlice[]): Promise<void> {
+    const holderId = this.#options.holderId();
+    const nowMs = this.#options.clock.nowMs();
+    for (const slice of slices) this.#needy.delete(slice);
+    if (holderId === undefined) {
+      for (const slice of slices) rejectWaiters(slice, unavailable("Budgets cannot be asked for", { reason: "budgets_unavailable" }));
+      return;
+    }
+    const asked = slices.map((slice) => {
+      slice.isAsking = true;
+      const waiters = slice.waiters.length;
+      const returns = slice.hasUnsentReturn;
+      slice.hasUnsentReturn = false;
+      return { slice, waiters, returns, request: this.#requestFor(slice, nowMs) };
+    });
+    this.#asking += 1;
+    try {
+      const results = await this.#options.ports.lease(holderId, asked.map(({ request }) => request));
+      const byId = new Map(results.map((result) => [result.budgetId, result]));
+      const isSameHolder = holderId === this.#options.holderId();
+      for (const { slice, waiters } of asked) {
+        slice.isAsking = false;
+        const result = byId.get(slice.id);
+        if (isSameHolder && result !== undefined) this.#apply(slice, result);
+        this.#settle(slice, waiters, result);
+      }
+      const returned = asked.filter(({ returns }) => returns).map(({ slice }) => slice.id);
+      if (returned.length > 0) this.#options.ports.announceReturned(holderId, returned);
+    } catch (error) {
+      this.#failed(asked, error);
+    } finally {
+      this.#asking -= 1;
+    }
+  }
+
+  #requestFor(slice: BudgetSlice, nowMs: number): LeaseRequest {
+    let demand = 0;
+    let granule = 0;
+    for (const { amount } of slice.waiters) {
+      demand += amount;
+      if (granule === 0 || amount < granule) granule = amount;
+    }
+    demand = Math.max(0, demand - slice.remaining);
+    const elapsedSeconds = Math.max(0.001, (nowMs - slice.askedAtMs) / 1_000);
+    const rate = slice.askedAtMs === 0 ? 0 : Math.max(0, slice.taken) / elapsedSeconds;
+    const reserve = Math.ceil(rate * this.#options.sliceSeconds) - slice.remaining;
+    slice.askedAtMs = nowMs;
+    slice.taken = 0;
+    return {
+      budgetId: slice.id,
+      kind: slice.kind,
+      billingAccountId: slice.billingAccountId,
+      ...(slice.believedLimit === undefined ? {} : { believedLimit: slice.believedLimit }),
+      returnedTotal: slice.returnedTotal,
+      demand: BigInt(demand),
+      granule: BigInt(granule),
+      want: BigInt(demand + Math.max(0, reserve)),
+    };
+  }
+
+  #apply(slice: BudgetSlice, result: LeaseResult): void {
+    const granted = Number(result.grantedTotal - slice.grantedTotal);
+    slice.grantedTotal = result.grantedTotal;
+    slice.remaining += granted;
+    slice.available = Number(result.available);
+    slice.refillMark = slice.isScarce ? 0 : Math.floor(slice.remaining / 2);
+  }
+
+  /** Wakes those who were asked for. If there is nothing for them, others may hold some unused: ask those first, once. */
+  #settle(slice: BudgetSlice, asked: number, result: LeaseResult | undefined): void {
+    const smallest = slice.waiters.slice(0, asked).reduce((least, waiter) => Math.min(least, waiter.amount), Infinity);
+    const isEnough = slice.remaining >= smallest;
+    if (asked > 0 && !isEnough) {
+      if (!slice.wasRecalled && result !== undefined && result.heldByOthers > 0n) {
+        this.#recall(slice);
+        return;
+      }
+      slice.exhaustedUntilMs = this.#options.clock.nowMs() + EXHAUSTED_MS;
+    }
+    slice.wasRecalled = false;
+    const waiters = slice.waiters.splice(0, asked);
+    for (const waiter of waiters) waiter.resolve();
+    if (slice.waiters.length > 0 || slice.hasUnsentReturn) this.#need(slice);
+  }
+
+  #recall(slice: BudgetSlice): void {
+    const holderId = this.#options.holderId();
+    slice.wasRecalled = true;
+    if (holderId !== undefined) this.#options.ports.recall(holderId, [slice.id]);
+    const timer = setTimeout(() => {
+      this.#recalling.delete(slice);
+      this.#need(slice);
+    }, RECALL_WAIT_MS);
+    this.#recalling.set(slice, timer);
+  }
+
+  #failed(asked: readonly { slice: BudgetSlice; waiters: number; returns: boolean }[], error: unknown): void {
+    const isClosed = (error as { reason?: unknown }).reason === "holder_closed";
+    if (isClosed) this.#options.onHolderClosed();
+    else this.#options.logger.warn({ err: error }, "budgets cannot be asked for");
+    const failure = unavailable("Budgets cannot be asked for at the moment", {
+      reason: "budgets_unavailable",
+      cause: error,
+    });
+    for (const { slice, returns } of asked) {
+      slice.isAsking = false;
+      if (returns && !isClosed) slice.hasUnsentReturn = true;
+      slice.wasRecalled = false;
+      rejectWaiters(slice, failure);
+    }
+  }
+
+  /** Sends back what lies idle, and what could not be sent back before. */
+  #tick(): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const slice of this.#slices.values()) {
+      if (slice.isAsking || slice.waiters.length > 0) continue;
+      if (slice.remaining > 0) {
+        if (nowMs - slice.takenAtMs >= (slice.isScarce ? IDLE_SCARCE_MS : IDLE_MS)) this.#return(slice);
+      } else if (slice.hasUnsentReturn) {
+        this.#need(slice);
+      }
+    }
+  }
+}
+
+function rejectWaiters(slice: BudgetSlice, error: Error): void {
+  for (const waiter of slice.waiters.splice(0)) waiter.reject(error);
+}

@@ -1,0 +1,80 @@
+import type { BudgetKind } from "@tollgate/services/budgets";
+
+/** Someone who waits for a slice to grow. */
+export interface SliceWaiter {
+  readonly amount: number;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+const PLENTY_FACTOR = 4;
+
+/**
+ * What this gateway may spend of one budget without asking anyone. Amounts are whole numbers (micros or calls) below
+ * 2^53: a slice is a few seconds' worth, and numbers are several times faster here than bigints.
+ */
+export class BudgetSlice {
+  readonly id: string;
+  readonly kind: BudgetKind;
+  readonly billingAccountId: string;
+  /** The limit of a quota or cap as this gateway knows it. */
+  believedLimit: bigint | undefined;
+
+  remaining = 0;
+  /** What was left for everyone when the budget was last asked. */
+  available = 0;
+  /** Below this, more is fetched before it runs out. */
+  refillMark = 0;
+  /** Taken since the budget was last asked: the recent rate. */
+  taken = 0;
+  askedAtMs = 0;
+  takenAtMs = 0;
+  /** The budget is known to be used up until then. */
+  exhaustedUntilMs = 0;
+  /** Other gateways were asked to give back what they hold, in this shortage. */
+  wasRecalled = false;
+
+  /** Running totals of the lease, as the database counts them. */
+  grantedTotal = 0n;
+  returnedTotal = 0n;
+  hasUnsentReturn = false;
+  isAsking = false;
+  waiters: SliceWaiter[] = [];
+
+  #drawAmount = -1;
+  #drawText = "";
+
+  constructor(id: string, kind: BudgetKind, billingAccountId: string, believedLimit?: bigint) {
+    this.id = id;
+    this.kind = kind;
+    this.billingAccountId = billingAccountId;
+    this.believedLimit = believedLimit;
+  }
+
+  /** `id=amount`, as a call record has it. Most calls of an endpoint cost the same, so the text is kept. */
+  drawText(amount: number): string {
+    if (amount !== this.#drawAmount) {
+      this.#drawAmount = amount;
+      this.#drawText = `${this.id}=${amount}`;
+    }
+    return this.#drawText;
+  }
+
+  isExhausted(nowMs: number): boolean {
+    return nowMs < this.exhaustedUntilMs;
+  }
+
+  /** Little is left for everyone compared with what is held here: no reserves, and what lies idle goes back soon. */
+  get isScarce(): boolean {
+    return this.available <= PLENTY_FACTOR * this.remaining;
+  }
+
+  /** The lease was given up by others: what was held is no longer ours to spend. */
+  forget(): void {
+    this.remaining = 0;
+    this.refillMark = 0;
+    this.grantedTotal = 0n;
+    this.returnedTotal = 0n;
+    this.hasUnsentReturn = false;
+  }
+}

@@ -1,0 +1,116 @@
+import { hash } from "node:crypto";
+import type { Clock, Logger } from "@tollgate/kernel";
+import { hasValidChecksum, type KeyRecord } from "@tollgate/services/keys";
+import { LRUCache } from "lru-cache";
+
+/**
+ * Keys in memory: SHA-256 of the key's text → what the gateway must know of it. What is not there is loaded once however
+ * many calls wait for it. Events take entries out; while events are known to flow an entry may stay long, and when they do
+ * not, it is trusted for seconds only.
+ *
+ * An entry that was being loaded when its event came is loaded again: it may have been read before the change.
+ */
+export interface KeyCachePorts<Entry> {
+  load(hash: string): Promise<KeyRecord | undefined>;
+  /** Makes what the gateway keeps of a record. */
+  toEntry(record: KeyRecord): Entry;
+}
+
+export interface KeyCacheOptions<Entry> {
+  readonly ports: KeyCachePorts<Entry>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly entriesMax: number;
+  /** Whether events are known to flow. */
+  readonly isPushAlive: () => boolean;
+}
+
+/** How long an entry is trusted while events flow: it bounds what a lost event can do. */
+const TRUSTED_MS = 60_000;
+/** How long an entry is trusted while they do not. */
+const TRUSTED_WITHOUT_PUSH_MS = 10_000;
+const UNKNOWN_TRUSTED_MS = 10_000;
+const UNKNOWN_MAX = 50_000;
+
+interface Cached<Entry> {
+  readonly entry: Entry;
+  readonly record: KeyRecord;
+  readonly loadedAtMs: number;
+}
+
+interface Loading<Entry> {
+  readonly promise: Promise<Entry | undefined>;
+  isStale: boolean;
+}
+
+export class KeyCache<Entry extends object> {
+  readonly #options: KeyCacheOptions<Entry>;
+  readonly #known: LRUCache<string, Cached<Entry>>;
+  /** Apart from the known ones, so that a flood of made-up keys does not push real ones out. */
+  readonly #unknown = new LRUCache<string, number>({ max: UNKNOWN_MAX });
+  readonly #loading = new Map<string, Loading<Entry>>();
+
+  constructor(options: KeyCacheOptions<Entry>) {
+    this.#options = options;
+    this.#known = new LRUCache({ max: options.entriesMax });
+  }
+
+  /** The entry of a key's text, or null if there is no such key, or undefined if that must be asked: {@link load}. */
+  find(text: string, nowMs: number): Entry | null | undefined {
+    const keyHash = hash("sha256", text, "hex");
+    const cached = this.#known.get(keyHash);
+    if (cached !== undefined) {
+      const trustedMs = this.#options.isPushAlive() ? TRUSTED_MS : TRUSTED_WITHOUT_PUSH_MS;
+      return nowMs - cached.loadedAtMs < trustedMs ? cached.entry : undefined;
+    }
+    const unknownAtMs = this.#unknown.get(keyHash);
+    if (unknownAtMs !== undefined && nowMs - unknownAtMs < UNKNOWN_TRUSTED_MS) return null;
+    return hasValidChecksum(text) ? undefined : null;
+  }
+
+  /** @throws TollgateError `database_unavailable` */
+  load(text: string): Promise<Entry | undefined> {
+    const keyHash = hash("sha256", text, "hex");
+    const existing = this.#loading.get(keyHash);
+    if (existing !== undefined) return existing.promise;
+    const loading: Loading<Entry> = { promise: this.#loadFresh(keyHash), isStale: false };
+    this.#loading.set(keyHash, loading);
+    const forget = (): void => {
+      this.#loading.delete(keyHash);
+    };
+    loading.promise.then(forget, forget);
+    return loading.promise;
+  }
+
+  invalidate(keyHash: string): void {
+    this.#known.delete(keyHash);
+    this.#unknown.delete(keyHash);
+    const loading = this.#loading.get(keyHash);
+    if (loading !== undefined) loading.isStale = true;
+  }
+
+  /** For changes above a key: its project, its account, its owner. */
+  invalidateWhere(matches: (record: KeyRecord) => boolean): void {
+    for (const [keyHash, cached] of this.#known.entries()) if (matches(cached.record)) this.#known.delete(keyHash);
+    for (const loading of this.#loading.values()) loading.isStale = true;
+  }
+
+  async #loadFresh(keyHash: string): Promise<Entry | undefined> {
+    for (;;) {
+      const askedAtMs = this.#options.clock.nowMs();
+      const record = await this.#options.ports.load(keyHash);
+      const loading = this.#loading.get(keyHash);
+      if (loading?.isStale === true) {
+        loading.isStale = false;
+        continue;
+      }
+      if (record === undefined) {
+        this.#unknown.set(keyHash, askedAtMs);
+        return undefined;
+      }
+      const entry = this.#options.ports.toEntry(record);
+      this.#known.set(keyHash, { entry, record, loadedAtMs: askedAtMs });
+      return entry;
+    }
+  }
+}

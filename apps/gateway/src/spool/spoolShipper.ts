@@ -1,0 +1,322 @@
+import { closeSync, openSync, readdirSync, readSync, rmSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+import { foldCalls } from "@tollgate/contracts";
+import type { Clock, Logger } from "@tollgate/kernel";
+import { SPOOL_PARTITIONS } from "./spool.ts";
+
+/**
+ * Takes a run's calls from its spool to the metering queue and keeps at it until they are folded.
+ *
+ * A run has one stream of numbered calls per partition (`<run>/<partition>` is the source), and of each stream one batch
+ * is under way at a time. A batch that is not acknowledged is looked up in the database and, if it is not folded, sent
+ * again: the queue may lose anything. A segment is deleted when every call in it is folded.
+ *
+ * The same code ships the living run and replays the runs that a crash left behind.
+ */
+export interface ShipperPorts {
+  /** Puts a batch on the queue; may fail or hang up to its own time limit. */
+  send(batch: { source: string; sequence: number; records: string }, attempt: number): Promise<void>;
+  /** How far each source is folded, from the database. */
+  readFolded(sources: readonly string[]): Promise<Map<string, number>>;
+}
+
+export interface ShipperOptions {
+  readonly directory: string;
+  readonly runId: string;
+  readonly ports: ShipperPorts;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The number of the segment that is being written, or undefined for a run that has ended. */
+  readonly openSegment: () => number | undefined;
+}
+
+interface Segment {
+  readonly number: number;
+  readonly path: string;
+  descriptor: number;
+  offset: number;
+  carry: string;
+  /** Calls that were read and are not folded yet. */
+  unfolded: number;
+  isRead: boolean;
+}
+
+interface Line {
+  readonly sequence: number;
+  readonly record: string;
+  readonly segment: Segment;
+}
+
+interface Batch {
+  readonly sequence: number;
+  readonly last: number;
+  readonly records: string;
+  readonly segments: Map<Segment, number>;
+  sentAtMs: number;
+  attempt: number;
+  isSending: boolean;
+}
+
+interface Partition {
+  readonly source: string;
+  readonly lines: Line[];
+  head: number;
+  batch: Batch | undefined;
+}
+
+const BATCH_CALLS_MAX = 2_000;
+const QUEUED_LINES_MAX = 30_000;
+const READ_BYTES = 1 << 20;
+const LOOK_UP_AFTER_MS = 1_000;
+const RESEND_AFTER_MS = 3_000;
+const TICK_MS = 250;
+/** Calls gather this long before a batch leaves, so that a quiet gateway does not make a job of every call. */
+const GATHER_MS = 10;
+
+export class SpoolShipper {
+  readonly #options: ShipperOptions;
+  readonly #partitions: Partition[];
+  readonly #segments: Segment[] = [];
+  readonly #buffer = Buffer.allocUnsafe(READ_BYTES);
+  readonly #timer: NodeJS.Timeout;
+  #queuedLines = 0;
+  #marks = new Map<string, number>();
+  #gathering: NodeJS.Timeout | undefined;
+  #isLookingUp = false;
+  #isStarted = false;
+  #isBroken = false;
+  #hasUnread = true;
+  #lastDropped = 0;
+  #onEmpty: (() => void)[] = [];
+
+  constructor(options: ShipperOptions) {
+    this.#options = options;
+    this.#partitions = Array.from({ length: SPOOL_PARTITIONS }, (_, index) => ({
+      source: `${options.runId}/${index}`,
+      lines: [],
+      head: 0,
+      batch: undefined,
+    }));
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.#timer.unref();
+  }
+
+  /** Calls that are on file and not known to be folded. */
+  get unfolded(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.unfolded, 0);
+  }
+
+  /** For a run that has ended: learns what is folded already, so that only the rest is sent. */
+  async skipFolded(): Promise<void> {
+    this.#marks = await this.#options.ports.readFolded(this.#partitions.map((partition) => partition.source));
+    this.#isStarted = true;
+    this.#pump();
+  }
+
+  /** Something was written. */
+  notify(): void {
+    this.#isStarted = true;
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined;
+      this.#pump();
+    }, GATHER_MS);
+  }
+
+  /** A source is folded through a number: from a push, or from the database. */
+  onFolded(source: string, through: number): void {
+    const partition = this.#partitions.find((candidate) => candidate.source === source);
+    const batch = partition?.batch;
+    if (partition === undefined || batch === undefined || through < batch.last) return;
+    partition.batch = undefined;
+    for (const [segment, calls] of batch.segments) segment.unfolded -= calls;
+    this.#dropFolded();
+    this.#pump();
+  }
+
+  /** Resolves when every call of the run is folded; for a run that has ended, and for draining. */
+  async waitUntilEmpty(): Promise<void> {
+    this.#pump();
+    if (this.#isEmpty()) return;
+    await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
+  }
+
+  /** Stops sending. What is not folded stays on file for the next start. */
+  close(): void {
+    clearInterval(this.#timer);
+    clearTimeout(this.#gathering);
+    for (const segment of this.#segments) closeSync(segment.descriptor);
+    this.#segments.length = 0;
+  }
+
+  /** Deletes the run's directory; only when it is empty of calls. */
+  removeDirectory(): void {
+    this.close();
+    rmSync(this.#options.directory, { recursive: true, force: true });
+  }
+
+  #isEmpty(): boolean {
+    return this.#isStarted && this.#segments.every((segment) => segment.unfolded === 0) && !this.#hasUnread;
+  }
+
+  #pump(): void {
+    if (!this.#isStarted || this.#isBroken) return;
+    try {
+      this.#read();
+    } catch (error) {
+      // Nothing is dropped that cannot be read: the files stay for a person to look at.
+      this.#isBroken = true;
+      this.#options.logger.error({ err: error, directory: this.#options.directory }, "the spool cannot be read");
+      return;
+    }
+    for (const partition of this.#partitions) {
+      if (partition.batch === undefined && partition.head < partition.lines.length) this.#sendNext(partition);
+    }
+    this.#dropFolded();
+    if (this.#onEmpty.length > 0 && this.#isEmpty()) {
+      for (const resolve of this.#onEmpty.splice(0)) resolve();
+    }
+  }
+
+  /** Reads on, in the order of writing, until enough lines are waiting. */
+  #read(): void {
+    this.#findSegments();
+    this.#hasUnread = false;
+    const open = this.#options.openSegment();
+    for (const segment of this.#segments) {
+      if (segment.isRead) continue;
+      while (this.#queuedLines < QUEUED_LINES_MAX) {
+        const bytes = readSync(segment.descriptor, this.#buffer, 0, READ_BYTES, segment.offset);
+        if (bytes === 0) {
+          segment.isRead = open === undefined || segment.number < open;
+          if (segment.isRead && segment.carry !== "") this.#reportTorn(segment);
+          break;
+        }
+        segment.offset += bytes;
+        this.#takeLines(segment, this.#buffer.toString("latin1", 0, bytes));
+      }
+      if (this.#queuedLines >= QUEUED_LINES_MAX) {
+        this.#hasUnread = true;
+        return;
+      }
+    }
+  }
+
+  #takeLines(segment: Segment, text: string): void {
+    const lines = (segment.carry + text).split("\n");
+    segment.carry = lines.pop() ?? "";
+    for (const line of lines) {
+      const first = line.indexOf("\t");
+      const second = line.indexOf("\t", first + 1);
+      const partition = this.#partitions[Number(line.slice(0, first))];
+      const sequence = Number(line.slice(first + 1, second));
+      if (partition === undefined || !Number.isSafeInteger(sequence) || second < 0) {
+        throw new RangeError(`${segment.path} holds a line that is not a call: ${line.slice(0, 80)}`);
+      }
+      if (sequence <= (this.#marks.get(partition.source) ?? 0)) continue;
+      partition.lines.push({ sequence, record: line.slice(first + 1), segment });
+      segment.unfolded += 1;
+      this.#queuedLines += 1;
+    }
+  }
+
+  #sendNext(partition: Partition): void {
+    const end = Math.min(partition.lines.length, partition.head + BATCH_CALLS_MAX);
+    const lines = partition.lines.slice(partition.head, end);
+    const [first] = lines;
+    const last = lines.at(-1);
+    if (first === undefined || last === undefined) return;
+    const segments = new Map<Segment, number>();
+    let records = "";
+    for (const line of lines) {
+      records += line.record;
+      records += "\n";
+      segments.set(line.segment, (segments.get(line.segment) ?? 0) + 1);
+    }
+    partition.head = end;
+    this.#queuedLines -= lines.length;
+    if (partition.head === partition.lines.length || partition.head > 4 * BATCH_CALLS_MAX) {
+      partition.lines.splice(0, partition.head);
+      partition.head = 0;
+    }
+    partition.batch = {
+      sequence: first.sequence,
+      last: last.sequence,
+      records,
+      segments,
+      sentAtMs: 0,
+      attempt: 0,
+      isSending: false,
+    };
+    void this.#send(partition.source, partition.batch);
+  }
+
+  async #send(source: string, batch: Batch): Promise<void> {
+    if (batch.isSending) return;
+    batch.isSending = true;
+    batch.attempt += 1;
+    batch.sentAtMs = this.#options.clock.nowMs();
+    try {
+      await this.#options.ports.send({ source, sequence: batch.sequence, records: batch.records }, batch.attempt);
+    } catch (error) {
+      this.#options.logger.warn({ err: error, source, job: foldCalls.name }, "batch not queued; it will be sent again");
+    } finally {
+      batch.isSending = false;
+    }
+  }
+
+  /** Batches without an acknowledgement: the push may be lost, or the queue, or the worker. */
+  #tick(): void {
+    if (this.#queuedLines === 0 && this.#isStarted) this.#pump();
+    const nowMs = this.#options.clock.nowMs();
+    const overdue = this.#partitions.filter(
+      (partition) => partition.batch !== undefined && nowMs - partition.batch.sentAtMs >= LOOK_UP_AFTER_MS,
+    );
+    if (overdue.length > 0 && !this.#isLookingUp) void this.#lookUp(overdue);
+  }
+
+  async #lookUp(overdue: readonly Partition[]): Promise<void> {
+    this.#isLookingUp = true;
+    try {
+      const marks = await this.#options.ports.readFolded(overdue.map((partition) => partition.source));
+      for (const [source, through] of marks) this.onFolded(source, through);
+      const nowMs = this.#options.clock.nowMs();
+      for (const partition of overdue) {
+        const { batch } = partition;
+        if (batch !== undefined && nowMs - batch.sentAtMs >= RESEND_AFTER_MS) void this.#send(partition.source, batch);
+      }
+    } catch (error) {
+      this.#options.logger.warn({ err: error }, "cannot look up what is folded; trying again");
+    } finally {
+      this.#isLookingUp = false;
+    }
+  }
+
+  #findSegments(): void {
+    const known = this.#segments.at(-1)?.number ?? this.#lastDropped;
+    const open = this.#options.openSegment();
+    if (open !== undefined && open <= known) return;
+    for (const name of readdirSync(this.#options.directory).sort()) {
+      const number = Number(/^(\d{8})\.spool$/.exec(name)?.[1] ?? Number.NaN);
+      if (Number.isNaN(number) || number <= known) continue;
+      const path = join(this.#options.directory, name);
+      const descriptor = openSync(path, "r");
+      this.#segments.push({ number, path, descriptor, offset: 0, carry: "", unfolded: 0, isRead: false });
+    }
+  }
+
+  #dropFolded(): void {
+    while (this.#segments[0]?.isRead === true && this.#segments[0].unfolded === 0) {
+      const segment = this.#segments.shift();
+      if (segment === undefined) return;
+      closeSync(segment.descriptor);
+      unlinkSync(segment.path);
+      this.#lastDropped = segment.number;
+    }
+  }
+
+  /** The end of a line is missing: the process was killed while it wrote, so this call was never answered. */
+  #reportTorn(segment: Segment): void {
+    this.#options.logger.warn({ segment: segment.path, bytes: segment.carry.length }, "a call was cut short by a crash");
+    segment.carry = "";
+  }
+}
