@@ -36,7 +36,7 @@ export function keepRegistered(options: RegistrationOptions): Registration {
 
   const writeIfMissing = async (leaseId: string): Promise<void> => {
     const { isCommitted } = await store.transact({ expect: [{ key, revision: 0n }], put: [{ key, value, leaseId }] });
-    if (isCommitted) logger.warn({ key }, "The registration had been removed from outside; it is back");
+    if (isCommitted) logger.warn({ entry: key }, "The registration had been removed from outside; it is back");
   };
 
   const registerOnce = async (): Promise<void> => {
@@ -46,9 +46,9 @@ export function keepRegistered(options: RegistrationOptions): Registration {
     await store.put(key, value, { leaseId: granted.id });
     isRegistered = true;
     announceRegistered();
-    logger.info({ key }, "Registered");
+    logger.info({ entry: key }, "Registered");
     const ended = await keepLease(granted, abort.signal, () => writeIfMissing(granted.id));
-    if (ended === "lost") logger.warn({ key }, "The registration's lease was lost; registering again");
+    if (ended === "lost") logger.warn({ entry: key }, "The registration's lease was lost; registering again");
   };
 
   const run = async (): Promise<void> => {
@@ -58,7 +58,7 @@ export function keepRegistered(options: RegistrationOptions): Registration {
         await registerOnce();
         failures = 0;
       } catch (error) {
-        if (failures === 0) logger.warn({ err: error, key }, "Cannot register now; trying again until it works");
+        if (failures === 0) logger.warn({ err: error, entry: key }, "Cannot register now; trying again until it works");
         failures += 1;
         await delay(jitteredBackoffMs(failures, RETRY_BASE_MS, RETRY_CAP_MS), abort.signal);
       }
@@ -81,7 +81,7 @@ export function keepRegistered(options: RegistrationOptions): Registration {
         // Whatever is still being written under this lease goes with it, or fails because it has gone.
         await lease?.revoke();
       } catch (error) {
-        logger.warn({ err: error, key }, "Could not deregister; the lease will run out by itself");
+        logger.warn({ err: error, entry: key }, "Could not deregister; the lease will run out by itself");
       }
     },
   };
