@@ -1,3 +1,4 @@
+export { FaultProxy } from "./faultProxy/faultProxy.ts";
 export { createTestDatabase, type TestDatabase } from "./testDatabase.ts";
 export { createTestNamespace, type TestNamespace } from "./testNamespace.ts";
 export { type TestRun, testUrls } from "./testRun.ts";
