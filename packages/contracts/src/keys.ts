@@ -26,16 +26,24 @@ export const keyDto = z.object({
 });
 export type Key = z.infer<typeof keyDto>;
 
+/** Names of APIs in any case, or `*` for all. */
+const scopesInput = z.array(z.string().trim().toLowerCase().min(1).max(64)).min(1).max(100);
+const rateLimitInput = z.int().min(1).max(1_000_000);
+/** Networks or single addresses, IPv4 or IPv6. */
+const cidrsInput = z.array(z.string().trim().max(64)).min(1).max(50);
+
 export const generateKeyInput = z.object({
   projectId: idSchema("project"),
   name: nameInput.default("default"),
-  scopes: z.array(z.string().trim().min(1).max(64)).min(1).max(100).default(["*"]),
+  scopes: scopesInput.default(["*"]),
   mode: keyMode.default("live"),
   expiresAt: z.coerce.date().optional(),
-  rateLimitPerSecond: z.int().min(1).max(1_000_000).optional(),
+  rateLimitPerSecond: rateLimitInput.optional(),
   monthlySpendCapMicros: positiveMicrosInput.optional(),
-  allowedCidrs: z.array(z.string().max(64)).min(1).max(50).optional(),
+  allowedCidrs: cidrsInput.optional(),
 });
+/** A key whose text is already in use elsewhere. */
+export const importKeyInput = generateKeyInput.extend({ key: z.string().max(64) });
 /** The secret is in the answer to `generate` and nowhere else. */
 export const generatedKeyDto = z.object({ id: z.string(), key: z.string() });
 export type GeneratedKey = z.infer<typeof generatedKeyDto>;
@@ -43,6 +51,35 @@ export type GeneratedKey = z.infer<typeof generatedKeyDto>;
 export const listKeysInput = pageInput.extend({ projectId: idSchema("project") });
 export const keyPage = pageOf(keyDto);
 export const keyIdInput = z.object({ id: idSchema("key") });
+
+/** What is left out stays; null lifts a limit. Caps and rate limits are those of a whole rotation chain. */
+export const updateKeyInput = keyIdInput.extend({
+  name: nameInput.optional(),
+  scopes: scopesInput.optional(),
+  expiresAt: z.coerce.date().nullable().optional(),
+  rateLimitPerSecond: rateLimitInput.nullable().optional(),
+  monthlySpendCapMicros: positiveMicrosInput.nullable().optional(),
+  allowedCidrs: cidrsInput.nullable().optional(),
+});
+
+/** One key, all keys of a project, or all keys of the projects that a customer owns. */
+const keysOf = {
+  keyId: idSchema("key").optional(),
+  projectId: idSchema("project").optional(),
+  customerId: idSchema("customer").optional(),
+};
+const hasOneSubject = (input: { keyId?: unknown; projectId?: unknown; customerId?: unknown }): boolean =>
+  [input.keyId, input.projectId, input.customerId].filter((id) => id !== undefined).length === 1;
+const oneSubject = { error: "Give exactly one of keyId, projectId and customerId", path: ["keyId"] };
+
+/** The message is what callers of the gateway see. */
+export const blockKeysInput = z
+  .object({ ...keysOf, message: z.string().trim().min(1).max(500) })
+  .refine(hasOneSubject, oneSubject);
+export const unblockKeysInput = z.object(keysOf).refine(hasOneSubject, oneSubject);
+/** The keys that changed; those that were so already are not among them. */
+export const changedKeysDto = z.object({ keyIds: z.array(z.string()) });
+export type ChangedKeys = z.infer<typeof changedKeysDto>;
 
 const keyEventData = z.object({ keyId: z.string(), projectId: z.string(), keyHash: z.string() });
 export const keysGenerated = defineEvent("keys.generated", keyEventData);
