@@ -1,0 +1,358 @@
+import { generateKeyInput, listKeysInput } from "@tollgate/contracts";
+import { schema } from "@tollgate/db";
+import type { Actor } from "@tollgate/kernel";
+import { newId, toMicros } from "@tollgate/kernel";
+import { eq, sql } from "drizzle-orm";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { ServiceFixture } from "../../test/serviceFixture.ts";
+import {
+  createServiceFixture,
+  customerActor,
+  insertMember,
+  insertProject,
+  OPERATOR,
+  SYSTEM,
+} from "../../test/serviceFixture.ts";
+import type { ProjectRow } from "../permissions.ts";
+import {
+  blockKeys,
+  generateKey,
+  generateKeyText,
+  hashKey,
+  hasValidChecksum,
+  importKey,
+  listKeys,
+  loadKeyRecord,
+  readKey,
+  revokeKey,
+  unblockKeys,
+  updateKey,
+} from "./index.ts";
+
+let fixture: ServiceFixture;
+let project: ProjectRow;
+let developer: Actor;
+beforeAll(async () => {
+  fixture = await createServiceFixture();
+});
+afterAll(() => fixture.close());
+beforeEach(async () => {
+  project = await insertProject(fixture);
+  developer = await insertMember(fixture, project.id, "developer");
+});
+
+const generate = (overrides: Record<string, unknown> = {}, actor: Actor = developer) =>
+  generateKey({ ctx: fixture.as(actor), input: generateKeyInput.parse({ projectId: project.id, ...overrides }) });
+const load = (key: string) => loadKeyRecord({ ctx: fixture.as(), input: { hash: hashKey(key) } });
+const auditOf = (subject: string) =>
+  fixture.as().db.select().from(schema.auditLog).where(eq(schema.auditLog.subject, subject));
+const eventsOf = async (keyId: string) => {
+  const rows = await fixture.as().db.select().from(schema.outbox);
+  return rows.flatMap((row) => (row.payload["keyId"] === keyId ? [row.name] : [])).toSorted();
+};
+
+describe("generateKey", () => {
+  test("gives a key of the documented form, and keeps only its hash and first characters", async () => {
+    const { id, key } = await generate({ mode: "test" });
+    expect(key).toMatch(/^tg_test_[0-9A-Za-z]{38}$/);
+    expect(hasValidChecksum(key)).toBe(true);
+    const [row] = await fixture.as().db.select().from(schema.keys).where(eq(schema.keys.id, id));
+    expect(row).toMatchObject({ hash: hashKey(key), start: key.slice(0, 12), rootKeyId: id, status: "active" });
+  });
+
+  test("leaves the secret in no table, neither whole nor in part", async () => {
+    const { key } = await generate();
+    const { db } = fixture.as();
+    const tables = await db.execute<{ name: string }>(
+      sql`select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`,
+    );
+    expect(tables.length).toBeGreaterThan(20);
+    const secret = key.slice(12);
+    for (const { name } of tables) {
+      const found = await db.execute(
+        sql`select 1 from ${sql.identifier(name)} t where cast(row_to_json(t) as text) like ${`%${secret}%`} limit 1`,
+      );
+      expect(found, name).toHaveLength(0);
+    }
+  });
+
+  test("is audited without the hash, and announced", async () => {
+    const { id, key } = await generate();
+    const [audit] = await auditOf(id);
+    expect(audit).toMatchObject({ action: "keys.generate", after: { name: "default" } });
+    expect(JSON.stringify(audit)).not.toContain(hashKey(key));
+    expect(await eventsOf(id)).toEqual(["keys.generated"]);
+  });
+
+  test.each(["viewer", "billing"] as const)("is refused to a member with the role %s", async (role) => {
+    const member = await insertMember(fixture, project.id, role);
+    await expect(generate({}, member)).rejects.toMatchObject({ code: "FORBIDDEN", reason: "role_too_low" });
+  });
+
+  test("says to a stranger that there is no such project", async () => {
+    await expect(generate({}, customerActor(newId("customer")))).rejects.toMatchObject({ code: "NOT_FOUND" });
+    await expect(generate({}, { kind: "anonymous" })).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+  });
+
+  test("refuses an expiry that has passed and names the field", async () => {
+    await expect(generate({ expiresAt: fixture.clock.now() })).rejects.toMatchObject({
+      code: "BAD_REQUEST",
+      issues: [{ path: "expiresAt" }],
+    });
+  });
+
+  test("keeps networks in one spelling, and refuses what is none", async () => {
+    const { key } = await generate({ allowedCidrs: ["192.0.2.1", "192.0.2.1/32", "2001:DB8:0:0::/32", "::1"] });
+    expect((await load(key))?.allowedCidrs).toEqual(["192.0.2.1/32", "2001:db8::/32", "::1/128"]);
+    for (const wrong of ["192.0.2.0/33", "1", "192.0.2", "example.test", ""]) {
+      await expect(generate({ allowedCidrs: ["::1", wrong] })).rejects.toMatchObject({
+        code: "BAD_REQUEST",
+        issues: [{ path: "allowedCidrs.1" }],
+      });
+    }
+  });
+
+  test("keeps scopes in lower case and once, and nothing beside the one for all", async () => {
+    const some = await generate({ scopes: ["Weather", "weather", "maps"] });
+    expect((await load(some.key))?.scopes).toEqual(["weather", "maps"]);
+    const all = await generate({ scopes: ["weather", "*"] });
+    expect((await load(all.key))?.scopes).toEqual(["*"]);
+  });
+});
+
+describe("loadKeyRecord", () => {
+  test("answers everything the gateway decides on, in one go", async () => {
+    const expiresAt = new Date(fixture.clock.nowMs() + 60_000);
+    const { id, key } = await generate({
+      scopes: ["weather"],
+      rateLimitPerSecond: 7,
+      monthlySpendCapMicros: "9000000000000000001",
+      expiresAt,
+      allowedCidrs: ["10.0.0.0/8"],
+    });
+    await fixture
+      .as()
+      .db.update(schema.projects)
+      .set({ monthlySpendCapMicros: toMicros(123n) })
+      .where(eq(schema.projects.id, project.id));
+    expect(await load(key)).toEqual({
+      keyId: id,
+      rootKeyId: id,
+      mode: "live",
+      status: "active",
+      blockedMessage: null,
+      scopes: ["weather"],
+      allowedCidrs: ["10.0.0.0/8"],
+      rateLimitPerSecond: 7,
+      monthlySpendCapMicros: 9_000_000_000_000_000_001n,
+      expiresAtMs: expiresAt.getTime(),
+      project: { id: project.id, isDeleted: false, monthlySpendCapMicros: 123n },
+      billingAccount: { id: project.billingAccountId, timeZone: "UTC" },
+      tier: { id: "free", freeCallsPerMonth: 10_000, rateLimitPerSecond: 10, overage: "block" },
+    });
+  });
+
+  test("finds nothing for a key that was never made", async () => {
+    expect(await load(generateKeyText("live"))).toBeUndefined();
+  });
+
+  test("shows that the project was deleted", async () => {
+    const { key } = await generate();
+    await fixture
+      .as()
+      .db.update(schema.projects)
+      .set({ deletedAt: fixture.clock.now() })
+      .where(eq(schema.projects.id, project.id));
+    expect((await load(key))?.project.isDeleted).toBe(true);
+  });
+});
+
+describe("listKeys and readKey", () => {
+  test("show status, last use, and this month's calls and spend of each key", async () => {
+    const { id } = await generate({ expiresAt: new Date(fixture.clock.nowMs() + 1_000) });
+    const { db } = fixture.as();
+    const usage = (hour: string, calls: number, chargedMicros: bigint, status = 200) => ({
+      projectId: project.id,
+      hour: new Date(hour),
+      endpointId: newId("endpoint"),
+      keyId: id,
+      mode: "live" as const,
+      status,
+      billingAccountId: project.billingAccountId,
+      calls,
+      units: calls,
+      chargedMicros: toMicros(chargedMicros),
+      latencyMsTotal: 1,
+    });
+    await db
+      .insert(schema.usageHourly)
+      .values([
+        usage("2025-12-31T23:00:00Z", 100, 100n),
+        usage("2026-01-01T00:00:00Z", 2, 20n),
+        usage("2026-01-15T11:00:00Z", 3, 30n),
+      ]);
+    const lastUsedAt = fixture.clock.now();
+    await db.insert(schema.keyActivity).values({ keyId: id, lastUsedAt });
+    const viewer = await insertMember(fixture, project.id, "viewer");
+    expect(await readKey({ ctx: fixture.as(viewer), input: { id } })).toMatchObject({
+      id,
+      status: "active",
+      lastUsedAt,
+      monthToDateCalls: 5,
+      monthToDateMicros: 50n,
+    });
+    fixture.clock.advanceMs(1_000);
+    expect(await readKey({ ctx: fixture.as(viewer), input: { id } })).toMatchObject({ status: "expired" });
+  });
+
+  test("count the month in the billing account's time zone", async () => {
+    const { id } = await generate();
+    const { db } = fixture.as();
+    await db
+      .update(schema.billingAccounts)
+      .set({ timeZone: "America/Los_Angeles" })
+      .where(eq(schema.billingAccounts.id, project.billingAccountId));
+    await db.insert(schema.usageHourly).values({
+      projectId: project.id,
+      hour: new Date("2026-01-01T07:00:00Z"),
+      endpointId: newId("endpoint"),
+      keyId: id,
+      mode: "live",
+      status: 200,
+      billingAccountId: project.billingAccountId,
+      calls: 1,
+      units: 1,
+      chargedMicros: toMicros(1n),
+      latencyMsTotal: 1,
+    });
+    expect((await readKey({ ctx: fixture.as(developer), input: { id } })).monthToDateCalls).toBe(0);
+  });
+
+  test("page through keys made in the same instant without losing or repeating one", async () => {
+    const made = await Promise.all(Array.from({ length: 5 }, () => generate()));
+    const seen: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const input = listKeysInput.parse({ projectId: project.id, limit: 2, cursor });
+      const page = await listKeys({ ctx: fixture.as(developer), input });
+      expect(page.items.length).toBeLessThanOrEqual(2);
+      seen.push(...page.items.map((key) => key.id));
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor !== undefined);
+    expect(seen.toSorted()).toEqual(made.map((key) => key.id).toSorted());
+  });
+
+  test("answer a member of another project as if the key were not there", async () => {
+    const { id } = await generate();
+    const other = await insertProject(fixture);
+    const stranger = await insertMember(fixture, other.id, "owner");
+    for (const verb of [readKey, revokeKey, updateKey]) {
+      const missing = verb({ ctx: fixture.as(stranger), input: { id: newId("key") } }).catch((error) => error.message);
+      const theirs = verb({ ctx: fixture.as(stranger), input: { id } }).catch((error) => error.message);
+      expect(await theirs).toBe(await missing);
+      await expect(verb({ ctx: fixture.as(stranger), input: { id } })).rejects.toMatchObject({ code: "NOT_FOUND" });
+    }
+  });
+});
+
+describe("revokeKey", () => {
+  test("ends a key for good, once, with one event that names its hash", async () => {
+    const { id, key } = await generate();
+    const revoke = () => revokeKey({ ctx: fixture.as(developer), input: { id } });
+    const answers = await Promise.all([revoke(), revoke(), revoke()]);
+    expect(answers.map((answer) => answer.status)).toEqual(["revoked", "revoked", "revoked"]);
+    expect((await load(key))?.status).toBe("revoked");
+    expect(await eventsOf(id)).toEqual(["keys.generated", "keys.revoked"]);
+    const rows = await fixture.as().db.select().from(schema.outbox).where(eq(schema.outbox.name, "keys.revoked"));
+    expect(rows.filter((row) => row.payload["keyHash"] === hashKey(key))).toHaveLength(1);
+    await expect(updateKey({ ctx: fixture.as(developer), input: { id, name: "again" } })).rejects.toMatchObject({
+      code: "CONFLICT",
+      reason: "key_revoked",
+    });
+    await blockKeys({ ctx: fixture.as(OPERATOR), input: { keyId: id, message: "stop" } });
+    await unblockKeys({ ctx: fixture.as(OPERATOR), input: { keyId: id } });
+    expect((await load(key))?.status).toBe("revoked");
+  });
+});
+
+describe("updateKey", () => {
+  test("changes what is given, lifts what is null and leaves the rest", async () => {
+    const { id, key } = await generate({ rateLimitPerSecond: 5, monthlySpendCapMicros: "500", scopes: ["weather"] });
+    await updateKey({ ctx: fixture.as(developer), input: { id, name: "renamed", monthlySpendCapMicros: null } });
+    expect(await load(key)).toMatchObject({
+      rateLimitPerSecond: 5,
+      monthlySpendCapMicros: null,
+      scopes: ["weather"],
+    });
+    expect((await readKey({ ctx: fixture.as(developer), input: { id } })).name).toBe("renamed");
+    expect(await eventsOf(id)).toEqual(["keys.generated", "keys.updated"]);
+  });
+
+  test("changes the cap and the rate limit of a whole rotation chain, and the scopes of one key", async () => {
+    const first = await generate();
+    const second = await generate();
+    const { db } = fixture.as();
+    await db.update(schema.keys).set({ rootKeyId: first.id }).where(eq(schema.keys.id, second.id));
+    await updateKey({
+      ctx: fixture.as(developer),
+      input: { id: second.id, rateLimitPerSecond: 9, monthlySpendCapMicros: toMicros(7n), scopes: ["maps"] },
+    });
+    expect(await load(first.key)).toMatchObject({ rateLimitPerSecond: 9, monthlySpendCapMicros: 7n, scopes: ["*"] });
+    expect(await load(second.key)).toMatchObject({
+      rateLimitPerSecond: 9,
+      monthlySpendCapMicros: 7n,
+      scopes: ["maps"],
+    });
+    expect(await eventsOf(first.id)).toContain("keys.updated");
+  });
+});
+
+describe("blockKeys and unblockKeys", () => {
+  test("stop the keys of all projects that a customer owns, with a message, and let them work again", async () => {
+    const owner = await insertMember(fixture, project.id, "owner");
+    const [mine, theirs] = [await generate(), await insertProject(fixture)];
+    const theirDeveloper = await insertMember(fixture, theirs.id, "developer");
+    const other = await generate({ projectId: theirs.id }, theirDeveloper);
+    if (owner.kind !== "customer") throw new Error("An owner is a customer");
+    const ctx = fixture.as(OPERATOR);
+    const blocked = await blockKeys({ ctx, input: { customerId: owner.customerId, message: "Pay first" } });
+    expect(blocked.keyIds).toEqual([mine.id]);
+    expect(await load(mine.key)).toMatchObject({ status: "blocked", blockedMessage: "Pay first" });
+    expect(await load(other.key)).toMatchObject({ status: "active" });
+    const again = await blockKeys({ ctx, input: { customerId: owner.customerId, message: "Pay first" } });
+    expect(again.keyIds).toEqual([]);
+    await unblockKeys({ ctx, input: { customerId: owner.customerId } });
+    expect(await load(mine.key)).toMatchObject({ status: "active", blockedMessage: null });
+    expect(await eventsOf(mine.id)).toEqual(["keys.blocked", "keys.generated", "keys.unblocked"]);
+  });
+
+  test("are for operators alone", async () => {
+    const input = { projectId: project.id, message: "stop" };
+    await expect(blockKeys({ ctx: fixture.as(developer), input })).rejects.toMatchObject({ code: "FORBIDDEN" });
+    await expect(blockKeys({ ctx: fixture.as(), input })).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+    const missing = { projectId: newId("project"), message: "stop" };
+    await expect(blockKeys({ ctx: fixture.as(OPERATOR), input: missing })).rejects.toMatchObject({ code: "NOT_FOUND" });
+  });
+});
+
+describe("importKey", () => {
+  const importText = (key: string, projectId = project.id, actor: Actor = SYSTEM) =>
+    importKey({ ctx: fixture.as(actor), input: { ...generateKeyInput.parse({ projectId }), key } });
+
+  test("takes in a key by its text, once, however often it runs", async () => {
+    const text = generateKeyText("live");
+    const answers = await Promise.all([importText(text), importText(text), importText(text)]);
+    expect(new Set(answers.map((answer) => answer.id)).size).toBe(1);
+    expect(await load(text)).toMatchObject({ keyId: answers[0]?.id, project: { id: project.id } });
+  });
+
+  test("refuses a text that is no key, a key of another project, and callers who are not services", async () => {
+    const text = generateKeyText("live");
+    await importText(text);
+    await expect(importText(`${text.slice(0, -1)}!`)).rejects.toMatchObject({ issues: [{ path: "key" }] });
+    await expect(importText(generateKeyText("test"))).rejects.toMatchObject({ issues: [{ path: "mode" }] });
+    const other = await insertProject(fixture);
+    await expect(importText(text, other.id)).rejects.toMatchObject({ code: "CONFLICT" });
+    await expect(importText(text, project.id, OPERATOR)).rejects.toMatchObject({ code: "FORBIDDEN" });
+  });
+});
