@@ -9,8 +9,8 @@ export const projectDto = z.object({
   id: z.string(),
   name: z.string(),
   billingAccountId: z.string(),
-  /** The caller's role; null for an operator who is not a member. */
-  role: projectRole.nullable(),
+  /** The caller's role. */
+  role: projectRole,
   monthlySpendCapMicros: microsOutput.nullable(),
   createdAt: z.date(),
 });

@@ -1,0 +1,3 @@
+export * from "./createProject.ts";
+export * from "./listProjects.ts";
+export * from "./readProject.ts";
