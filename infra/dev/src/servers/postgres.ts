@@ -6,7 +6,7 @@ import postgres from "postgres";
 import { spawnGuarded } from "../processes/index.ts";
 import { choosePort } from "./ports.ts";
 import type { PostgresBinaries, UserIds } from "./postgresBinaries.ts";
-import { choosePostgresHome, choosePostgresUser, findPostgresBinaries } from "./postgresBinaries.ts";
+import { choosePostgresHome, findPostgresBinaries } from "./postgresBinaries.ts";
 import type { PreparedServer, ServerPlace } from "./toolServers.ts";
 
 const run = promisify(execFile);
@@ -32,8 +32,7 @@ const SETTINGS = {
 };
 
 export async function preparePostgres(place: ServerPlace): Promise<PreparedServer> {
-  const home = await choosePostgresHome(place.dataDir);
-  const user = await choosePostgresUser(home);
+  const { dir: home, user } = await choosePostgresHome(place.dataDir);
   const binaries = await findPostgresBinaries(user !== undefined);
   const data = path.join(home, "data");
   await initialise(binaries, home, data, user);
@@ -65,7 +64,8 @@ export async function preparePostgres(place: ServerPlace): Promise<PreparedServe
 
 /** Removes what {@link preparePostgres} keeps for a data directory. */
 export async function removePostgresData(dataDir: string): Promise<void> {
-  await rm(await choosePostgresHome(dataDir), { recursive: true, force: true });
+  const { dir } = await choosePostgresHome(dataDir);
+  await rm(dir, { recursive: true, force: true });
 }
 
 async function initialise(

@@ -16,21 +16,31 @@ export interface UserIds {
 /** PostgreSQL refuses to run as root; `nobody` exists everywhere and owns nothing. */
 const NOBODY: UserIds = { uid: 65534, gid: 65534 };
 
-/** Who PostgreSQL runs as: us, or when we are root, the owner of its existing data, or `nobody`. */
-export async function choosePostgresUser(home: string): Promise<UserIds | undefined> {
-  if (process.getuid?.() !== 0) return undefined;
-  const owner = await stat(home).catch(() => undefined);
-  return owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : NOBODY;
+/** Where PostgreSQL keeps its data, and as whom it runs when it cannot run as us. */
+export interface PostgresHome {
+  readonly dir: string;
+  readonly user?: UserIds;
 }
 
 /**
- * Where PostgreSQL keeps its data for a data directory: inside it, or, when another user must get there and a parent is
- * closed to others (a home directory often is), in a directory of its own under the system's temporary directory.
+ * The home of a data directory's PostgreSQL. It is in that directory and ours, unless we are root: then it belongs to the
+ * owner of the data that is there, or to `nobody`; and where a parent is closed to others (a home directory often is) it
+ * is under the system's temporary directory.
+ * @throws Error if somebody else's directory is in the way there.
  */
-export async function choosePostgresHome(dataDir: string): Promise<string> {
-  if (process.getuid?.() !== 0 || (await isReachableByOthers(dataDir))) return path.join(dataDir, "postgres");
+export async function choosePostgresHome(dataDir: string): Promise<PostgresHome> {
+  const inside = path.join(dataDir, "postgres");
+  if (process.getuid?.() !== 0) return { dir: inside };
+  if (await isReachableByOthers(dataDir)) {
+    const owner = await lstat(inside).catch(() => undefined);
+    return { dir: inside, user: owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : NOBODY };
+  }
   const digest = createHash("sha256").update(path.resolve(dataDir)).digest("hex").slice(0, 16);
-  return path.join(tmpdir(), `tollgate-${digest}`, "postgres");
+  const outside = path.join(tmpdir(), `tollgate-data-${digest}`);
+  const owner = await lstat(outside).catch(() => undefined);
+  // Anyone may have made a directory of that name.
+  if (owner && ![0, NOBODY.uid].includes(owner.uid)) throw new Error(`${outside} belongs to another user; remove it`);
+  return { dir: outside, user: NOBODY };
 }
 
 /**

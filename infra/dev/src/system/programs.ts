@@ -1,11 +1,7 @@
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Runnable } from "../processes/index.ts";
 import { spawnGuarded } from "../processes/index.ts";
 import { httpAnswers } from "../servers/index.ts";
-
-/** The checkout. */
-export const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 
 /** One TypeScript program of the product, started from its source. */
 export interface Program {
@@ -33,7 +29,16 @@ export function programEnv(env: Readonly<Record<string, string>>): NodeJS.Proces
   return { ...process.env, ...env };
 }
 
-export function programRunnable(program: Program, logDir: string, onLine?: LineSink): Runnable {
+/** Where programs run and where their output goes. */
+export interface ProgramPlace {
+  /** The checkout; the working directory of every program. */
+  readonly root: string;
+  readonly logDir: string;
+  readonly onLine?: LineSink;
+}
+
+export function programRunnable(program: Program, place: ProgramPlace): Runnable {
+  const { root, logDir, onLine } = place;
   const logFile = path.join(logDir, `${program.name}.log`);
   return {
     name: program.name,
@@ -45,7 +50,7 @@ export function programRunnable(program: Program, logDir: string, onLine?: LineS
         file: process.execPath,
         args: nodeArgs(program.entry),
         env: programEnv(program.env),
-        cwd: ROOT,
+        cwd: root,
         logFile,
         // Without the launcher its servers go too, so there is nothing left to drain into.
         deathSignal: "SIGKILL",

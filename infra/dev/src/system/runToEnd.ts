@@ -1,6 +1,7 @@
 import path from "node:path";
 import { spawnGuarded } from "../processes/index.ts";
-import { nodeArgs, programEnv, ROOT } from "./programs.ts";
+import type { ProgramPlace } from "./programs.ts";
+import { nodeArgs, programEnv } from "./programs.ts";
 
 const ERROR_LINES = 30;
 
@@ -14,14 +15,14 @@ export interface Task {
  * Runs a program of the product until it ends and returns the lines it printed.
  * @throws Error with the last of them if it fails or the signal is aborted.
  */
-export async function runToEnd(task: Task, logDir: string, signal?: AbortSignal): Promise<string[]> {
+export async function runToEnd(task: Task, place: ProgramPlace, signal?: AbortSignal): Promise<string[]> {
   const lines: string[] = [];
   const running = spawnGuarded({
     file: process.execPath,
     args: nodeArgs(task.entry),
     env: programEnv(task.env),
-    cwd: ROOT,
-    logFile: path.join(logDir, `${task.name}.log`),
+    cwd: place.root,
+    logFile: path.join(place.logDir, `${task.name}.log`),
     deathSignal: "SIGKILL",
     onLine: (line) => lines.push(line),
   });

@@ -1,15 +1,17 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { startMailCatcher } from "../mailCatcher/index.ts";
-import type { Log, PreparedServers, ServerName } from "../servers/index.ts";
+import type { Runnable } from "../processes/index.ts";
+import type { Log, ServerName } from "../servers/index.ts";
 import { choosePort, prepareServers, removePostgresData, SERVER_NAMES } from "../servers/index.ts";
 import { Fleet } from "./fleet.ts";
 import { LOCK_FILE, takeLauncherLock } from "./launcherLock.ts";
 import type { Product } from "./product.ts";
 import { ADMIN_EMAIL, EXAMPLES, planProduct } from "./product.ts";
-import type { LineSink } from "./programs.ts";
-import { programRunnable, ROOT } from "./programs.ts";
+import type { LineSink, Program, ProgramPlace } from "./programs.ts";
+import { programRunnable } from "./programs.ts";
 import type { ReadyInfo } from "./readyFile.ts";
 import { removeReadyFile, writeReadyFile } from "./readyFile.ts";
 import { programOf, programsUsing } from "./reload.ts";
@@ -17,6 +19,7 @@ import { runToEnd } from "./runToEnd.ts";
 import { loadSecrets, saveSecrets } from "./secrets.ts";
 import { watchSources } from "./sourceWatch.ts";
 
+const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const STABLE_MAIL_PORTS = { http: 4300, smtp: 4325 };
 
 export interface SystemOptions {
@@ -32,6 +35,8 @@ export interface SystemOptions {
   readonly isFresh?: boolean;
   /** Takes what the programs print, besides their log files. */
   readonly onLine?: LineSink;
+  /** The checkout whose programs run; this one when not said. */
+  readonly root?: string;
   /** Whether a change of the source restarts what runs it. */
   readonly isReloading?: boolean;
   /** Aborting it while the system starts makes the start give up and clean up. */
@@ -79,24 +84,21 @@ export async function startSystem(options: SystemOptions): Promise<System> {
 type Closing = () => void | Promise<void>;
 
 async function launch(dir: string, options: SystemOptions, closings: Closing[]): Promise<() => ReadyInfo> {
-  const { log, signal } = options;
+  const { signal, root = ROOT } = options;
   const lock = takeLauncherLock(dir);
   closings.push(() => lock.release());
   if (options.isFresh) await clear(dir);
   removeReadyFile(dir);
-  const logDir = path.join(dir, "logs");
-  await rm(logDir, { recursive: true, force: true });
-  const step = async <Result>(label: string, work: () => Promise<Result>): Promise<Result> => {
-    signal?.throwIfAborted();
-    const startedAtMs = Date.now();
-    const result = await work();
-    signal?.throwIfAborted();
-    log(`${label} (${((Date.now() - startedAtMs) / 1000).toFixed(1)} s)`);
-    return result;
+  const place: ProgramPlace = {
+    root,
+    logDir: path.join(dir, "logs"),
+    ...(options.onLine ? { onLine: options.onLine } : {}),
   };
+  await rm(place.logDir, { recursive: true, force: true });
+  const step = stepper(options);
 
   let publish = (): void => undefined;
-  const fleet = new Fleet(log, () => publish());
+  const fleet = new Fleet(options.log, () => publish());
   const isStablePorts = options.ports === "stable";
   const mail = await startMailCatcher({
     httpPort: await choosePort(isStablePorts ? STABLE_MAIL_PORTS.http : undefined),
@@ -109,24 +111,15 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
   const abort = (): void => void fleet.kill();
   signal?.addEventListener("abort", abort, { once: true });
 
-  const servers = await step("PostgreSQL, Redis, NATS and etcd are up", async () => {
-    const prepared = await prepareServers({
-      dataDir: dir,
-      ports: options.ports,
-      log,
-      ...(options.urls ? { urls: options.urls } : {}),
-    });
-    await fleet.start("servers", prepared.runnables.values());
-    return prepared;
-  });
-  const urls = serverUrls(servers);
+  const urls = await step("PostgreSQL, Redis, NATS and etcd are up", () => startServers(fleet, dir, options));
   const secrets = await loadSecrets(dir);
   const gateways = options.gateways ?? 1;
   const product = await planProduct({ dir, gateways, isStablePorts, smtpUrl: mail.smtpUrl, secrets, ...urls });
-  await step("the database is migrated", () => runToEnd(product.migrate, logDir, signal));
-  const demo = await step("the demo is seeded", async () => readSeed(await runToEnd(product.seed, logDir, signal)));
+  await step("the database is migrated", () => runToEnd(product.migrate, place, signal));
+  const demo = await step("the demo is seeded", async () => readSeed(await runToEnd(product.seed, place, signal)));
   await saveSecrets(dir, { ...secrets, demoKey: demo.key });
-  await step("api, gateway, workers and examples are up", () => startPrograms(fleet, product, logDir, options.onLine));
+  await step("api, gateway, workers and examples are up", () => startPrograms(fleet, product, place));
+  signal?.removeEventListener("abort", abort);
 
   const describe = (): ReadyInfo => ({
     apiUrl: product.apiUrl,
@@ -141,13 +134,27 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
   });
   publish = () => writeReadyFile(dir, describe());
   publish();
-  signal?.removeEventListener("abort", abort);
-  if (options.isReloading) closings.push(reloadOnChange(fleet, log));
+  if (options.isReloading) closings.push(reloadOnChange(root, fleet, options.log));
   closings.push(() => {
     publish = () => undefined;
     removeReadyFile(dir);
   });
   return describe;
+}
+
+/** Runs the steps of a start: says how long each took, and ends the start between two of them when it is aborted. */
+function stepper({
+  log,
+  signal,
+}: SystemOptions): <Result>(label: string, work: () => Promise<Result>) => Promise<Result> {
+  return async (label, work) => {
+    signal?.throwIfAborted();
+    const startedAtMs = Date.now();
+    const result = await work();
+    signal?.throwIfAborted();
+    log(`${label} (${((Date.now() - startedAtMs) / 1000).toFixed(1)} s)`);
+    return result;
+  };
 }
 
 /** Removes everything an earlier system kept, but for the lock that we hold. */
@@ -159,7 +166,10 @@ async function clear(dir: string): Promise<void> {
 
 type ServerUrls = Pick<ReadyInfo, "databaseUrl" | "redisUrl" | "natsUrl" | "etcdUrl">;
 
-function serverUrls({ urls }: PreparedServers): ServerUrls {
+async function startServers(fleet: Fleet, dir: string, options: SystemOptions): Promise<ServerUrls> {
+  const { ports, log, urls: given } = options;
+  const { urls, runnables } = await prepareServers({ dataDir: dir, ports, log, ...(given ? { urls: given } : {}) });
+  await fleet.start("servers", runnables.values());
   const urlOf = (name: ServerName): string => {
     const url = urls.get(name);
     if (url === undefined) throw new Error(`${name} was not prepared`);
@@ -168,13 +178,8 @@ function serverUrls({ urls }: PreparedServers): ServerUrls {
   return { databaseUrl: urlOf("postgres"), redisUrl: urlOf("redis"), natsUrl: urlOf("nats"), etcdUrl: urlOf("etcd") };
 }
 
-async function startPrograms(
-  fleet: Fleet,
-  product: Product,
-  logDir: string,
-  onLine: LineSink | undefined,
-): Promise<void> {
-  const runnable = (program: Product["api"]) => programRunnable(program, logDir, onLine);
+async function startPrograms(fleet: Fleet, product: Product, place: ProgramPlace): Promise<void> {
+  const runnable = (program: Program): Runnable => programRunnable(program, place);
   await Promise.all([
     fleet.start("gateways", product.gateways.map(runnable)),
     fleet.start("api", [product.api, ...product.examples].map(runnable)),
@@ -213,8 +218,8 @@ function readSeed(lines: readonly string[]): ReadyInfo["demo"] {
   }
 }
 
-function reloadOnChange(fleet: Fleet, log: Log): () => void {
-  return watchSources(ROOT, ["apps", "packages", "examples"], (files) => {
+function reloadOnChange(root: string, fleet: Fleet, log: Log): () => void {
+  return watchSources(root, ["apps", "packages", "examples"], (files) => {
     const programs = programsUsing(files);
     if (programs.size === 0) return;
     log(
