@@ -24,10 +24,10 @@ export interface Context {
   readonly actor: Actor;
   readonly requestId: string;
   /** The caller's address, where there is one. */
-  readonly ip?: string;
-  readonly userAgent?: string;
+  readonly ip?: string | undefined;
+  readonly userAgent?: string | undefined;
   /** W3C Trace Context of the request, carried into events and jobs. */
-  readonly traceparent?: string;
+  readonly traceparent?: string | undefined;
 }
 
 /** A stable text for an actor, as audit rows and events carry it: `customer:cus_…`, `service:billing`, `anonymous`. */
