@@ -1,0 +1,109 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { TollgateError, toProblem } from "@tollgate/kernel";
+import type { AnyTRPCProcedure, AnyTRPCRouter, inferRouterContext } from "@trpc/server";
+import { getTRPCErrorFromUnknown, TRPCError } from "@trpc/server";
+import { httpStatusOf, toTollgateError } from "../errors.ts";
+import type { FailedCall, RequestHandler } from "./createTrpcHandler.ts";
+import { procedureMap } from "./procedureMap.ts";
+import { RequestAborted, readBody } from "./readBody.ts";
+
+/**
+ * The same procedures for every language: `POST /rest/keys/generate` with the input as plain JSON answers the output as
+ * plain JSON. Amounts are decimal strings, instants ISO 8601 text, failures RFC 9457 problems. Everything is a POST, as
+ * inputs are structured and often private, and neither belongs in a URL.
+ */
+export interface RestHandlerOptions<Router extends AnyTRPCRouter> {
+  readonly router: Router;
+  /** What comes before `<domain>/<procedure>` in the path, with both slashes. */
+  readonly prefix: string;
+  createContext(request: IncomingMessage, response: ServerResponse): inferRouterContext<Router>;
+  onError?(failure: FailedCall<inferRouterContext<Router>>): void;
+  onCall?(path: string, error: TRPCError | undefined, startedAtMs: number): void;
+  readonly bodyBytesMax?: number;
+}
+
+const BODY_BYTES_MAX = 1024 * 1024;
+
+/** A handler of everything under the prefix. It answers every request and never throws. */
+export function createRestHandler<Router extends AnyTRPCRouter>(options: RestHandlerOptions<Router>): RequestHandler {
+  const procedures = procedureMap(options.router);
+  return (request, response) => {
+    answer(options, procedures, request, response).catch((error: unknown) => {
+      if (!(error instanceof RequestAborted)) {
+        options.onError?.({ error: getTRPCErrorFromUnknown(error), path: undefined, ctx: undefined });
+      }
+      response.destroy();
+    });
+  };
+}
+
+async function answer<Router extends AnyTRPCRouter>(
+  options: RestHandlerOptions<Router>,
+  procedures: ReadonlyMap<string, AnyTRPCProcedure>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const startedAtMs = performance.now();
+  const url = request.url ?? "";
+  const queryAt = url.indexOf("?");
+  const pathname = queryAt === -1 ? url : url.slice(0, queryAt);
+  const path = pathname.slice(options.prefix.length).replaceAll("/", ".");
+  const ctx = options.createContext(request, response);
+  const procedure = procedures.get(path);
+  try {
+    if (procedure === undefined || procedure._def.type === "subscription") throw noSuchProcedure(pathname);
+    if (request.method !== "POST") throw new TollgateError("METHOD_NOT_ALLOWED", "Procedures are called with POST");
+    const input = await readInput(request, procedure, options.bodyBytesMax ?? BODY_BYTES_MAX);
+    const { type } = procedure._def;
+    const getRawInput = async (): Promise<unknown> => input;
+    const data: unknown = await procedure({ path, type, ctx, getRawInput, signal: undefined, batchIndex: 0 });
+    sendJson(response, 200, "application/json", data ?? null);
+    options.onCall?.(path, undefined, startedAtMs);
+  } catch (thrown) {
+    if (thrown instanceof RequestAborted) throw thrown;
+    const error = getTRPCErrorFromUnknown(thrown);
+    options.onError?.({ error, path, ctx });
+    if (procedure !== undefined) options.onCall?.(path, error, startedAtMs);
+    sendProblem(response, toTollgateError(error), ctx.requestId, pathname);
+  }
+}
+
+function noSuchProcedure(pathname: string): TollgateError {
+  return new TollgateError("NOT_FOUND", `No procedure at ${pathname}`, { reason: "procedure_not_found" });
+}
+
+async function readInput(request: IncomingMessage, procedure: AnyTRPCProcedure, bytesMax: number): Promise<unknown> {
+  const text = await readBody(request, bytesMax);
+  // Nothing sent means no fields, where fields are taken at all.
+  if (text === "") return inputsOf(procedure).length === 0 ? undefined : {};
+  const contentType = request.headers["content-type"]?.toLowerCase().split(";", 1)[0]?.trim();
+  if (contentType !== "application/json") {
+    throw new TRPCError({ code: "UNSUPPORTED_MEDIA_TYPE", message: "The body must be application/json" });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new TRPCError({ code: "BAD_REQUEST", message: "The body is not valid JSON", cause });
+  }
+}
+
+/** The schemas of a procedure's input, which tRPC's public types do not show. */
+export function inputsOf(procedure: AnyTRPCProcedure): readonly unknown[] {
+  return (procedure._def as unknown as { inputs: readonly unknown[] }).inputs;
+}
+
+/** Answers an RFC 9457 problem, with the headers that its status asks for. */
+export function sendProblem(response: ServerResponse, error: TollgateError, requestId: string, instance: string): void {
+  const status = httpStatusOf(error);
+  if (error.retryAfterSeconds !== undefined) response.setHeader("retry-after", Math.ceil(error.retryAfterSeconds));
+  if (status === 401) response.setHeader("www-authenticate", 'Bearer realm="tollgate"');
+  if (status === 405) response.setHeader("allow", "POST");
+  sendJson(response, status, "application/problem+json", { ...toProblem(error, requestId, instance), status });
+}
+
+function sendJson(response: ServerResponse, status: number, contentType: string, value: unknown): void {
+  // An answer that cannot be written must fail before its head is sent.
+  const body = JSON.stringify(value, (_, field: unknown) => (typeof field === "bigint" ? field.toString() : field));
+  response.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(body) });
+  response.end(body);
+}

@@ -1,0 +1,4 @@
+export * from "./createRestHandler.ts";
+export * from "./createTrpcHandler.ts";
+export * from "./procedureMap.ts";
+export * from "./readBody.ts";

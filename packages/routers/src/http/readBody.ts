@@ -1,0 +1,40 @@
+import type { IncomingMessage } from "node:http";
+import { TollgateError } from "@tollgate/kernel";
+
+/** The client went away before its body was complete; there is nobody to answer. */
+export class RequestAborted extends Error {
+  override readonly name = "RequestAborted";
+}
+
+/**
+ * The whole body as text. One that is too large is refused as soon as that is known, without reading the rest: node
+ * discards it, under the server's request timeout.
+ * @throws TollgateError PAYLOAD_TOO_LARGE
+ * @throws RequestAborted
+ */
+export function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    if (Number(request.headers["content-length"] ?? 0) > bytesMax) return reject(tooLarge());
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const settle = (finish: () => void): void => {
+      request.off("data", onData).off("end", onEnd).off("close", onClose).off("error", onClose);
+      finish();
+    };
+    const onData = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size > bytesMax) settle(() => reject(tooLarge()));
+      else chunks.push(chunk);
+    };
+    const onEnd = (): void =>
+      settle(() => {
+        const [only] = chunks;
+        resolve((chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)).toString("utf8"));
+      });
+    const onClose = (): void => settle(() => reject(new RequestAborted("The client went away")));
+    request.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onClose);
+  });
+}
+
+const tooLarge = (): TollgateError =>
+  new TollgateError("PAYLOAD_TOO_LARGE", "The body is larger than this endpoint takes");

@@ -1,0 +1,120 @@
+import type { AnyTRPCProcedure, AnyTRPCRouter } from "@trpc/server";
+import { z } from "zod";
+import { inputsOf } from "../http/createRestHandler.ts";
+import { procedureMap } from "../http/procedureMap.ts";
+import type { ProcedureMeta } from "../trpc.ts";
+import { exampleOf } from "./example.ts";
+import type { JsonSchema } from "./jsonSchema.ts";
+import { toJsonSchema } from "./jsonSchema.ts";
+
+/** The parts of an OpenAPI 3.1 document that this API uses (https://spec.openapis.org/oas/v3.1.1). */
+export interface ApiDocument {
+  readonly openapi: "3.1.0";
+  readonly info: { readonly title: string; readonly version: string; readonly description: string };
+  readonly servers: readonly { readonly url: string }[];
+  readonly tags: readonly { readonly name: string }[];
+  readonly paths: Readonly<Record<string, { readonly post: ApiOperation }>>;
+  readonly components: {
+    readonly schemas: Readonly<Record<string, JsonSchema>>;
+    readonly responses: Readonly<Record<string, ApiResponse>>;
+    readonly securitySchemes: Readonly<Record<string, unknown>>;
+  };
+}
+
+export interface ApiOperation {
+  readonly operationId: string;
+  readonly tags: readonly string[];
+  readonly summary: string;
+  readonly description: string;
+  readonly security: readonly Readonly<Record<string, readonly string[]>>[];
+  readonly requestBody?: {
+    readonly required: boolean;
+    readonly content: { readonly "application/json": { readonly schema: JsonSchema; readonly example: unknown } };
+  };
+  readonly responses: Readonly<Record<string, ApiResponse | { readonly $ref: string }>>;
+}
+
+export interface ApiResponse {
+  readonly description: string;
+  readonly content: Readonly<Record<string, { readonly schema: JsonSchema }>>;
+}
+
+const DESCRIPTION =
+  "Every procedure is a POST with its input as JSON. Amounts are integer micros (1,000,000 to the currency unit) as " +
+  "decimal strings, instants are ISO 8601 text. Failures are problem documents (RFC 9457) whose `code` is stable. " +
+  "Send an access token or a service token as `Authorization: Bearer TOKEN`.";
+
+/** Describes every procedure of a router as REST offers it. Subscriptions stream and are left out. */
+export function describeApi(router: AnyTRPCRouter, options: { readonly serverUrl: string }): ApiDocument {
+  const schemas: Record<string, JsonSchema> = { Problem: toJsonSchema(problemSchema, "output", {}) };
+  const procedures = [...procedureMap(router)].filter(([, procedure]) => procedure._def.type !== "subscription");
+  const paths = procedures.map(([path, procedure]): [string, { post: ApiOperation }] => [
+    `/rest/${path.replaceAll(".", "/")}`,
+    { post: describeProcedure(path, procedure, schemas) },
+  ]);
+  return {
+    openapi: "3.1.0",
+    info: { title: "Tollgate", version: "0.1.0", description: DESCRIPTION },
+    servers: [{ url: options.serverUrl }],
+    tags: [...new Set(procedures.map(([path]) => domainOf(path)))].map((name) => ({ name })),
+    paths: Object.fromEntries(paths),
+    components: {
+      schemas,
+      responses: {
+        Problem: {
+          description: "What went wrong, as a problem document (RFC 9457)",
+          content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
+        },
+      },
+      securitySchemes: { bearer: { type: "http", scheme: "bearer" } },
+    },
+  };
+}
+
+const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  instance: z.string().optional(),
+  code: z.string().meta({ description: "Which failure it is; stable." }),
+  requestId: z.string(),
+  issues: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+});
+
+function describeProcedure(
+  path: string,
+  procedure: AnyTRPCProcedure,
+  schemas: Record<string, JsonSchema>,
+): ApiOperation {
+  const { description = "", caller = "public" } = (procedure._def.meta ?? {}) as ProcedureMeta;
+  const { output } = procedure._def as unknown as { output?: unknown };
+  const inputs = inputsOf(procedure).map((input) => toJsonSchema(input as z.ZodType, "input", schemas));
+  const [only] = inputs;
+  const input = inputs.length > 1 ? { allOf: inputs } : only;
+  const answer = output === undefined ? {} : toJsonSchema(output as z.ZodType, "output", schemas);
+  return {
+    operationId: path,
+    tags: [domainOf(path)],
+    summary: description.split(/(?<=\.)\s/, 1)[0] ?? description,
+    description: `${description}\n\nCaller: ${caller}.`,
+    security: caller === "public" ? [] : [{ bearer: [] }],
+    ...(input === undefined ? {} : { requestBody: describeBody(input, schemas) }),
+    responses: {
+      "200": { description: "Done", content: { "application/json": { schema: answer } } },
+      default: { $ref: "#/components/responses/Problem" },
+    },
+  };
+}
+
+function describeBody(
+  schema: JsonSchema,
+  schemas: Record<string, JsonSchema>,
+): NonNullable<ApiOperation["requestBody"]> {
+  return {
+    required: (schema.required ?? []).length > 0,
+    content: { "application/json": { schema, example: exampleOf(schema, schemas) } },
+  };
+}
+
+const domainOf = (path: string): string => path.split(".", 1)[0] ?? path;

@@ -1,0 +1,2 @@
+export * from "./describeApi.ts";
+export * from "./renderReference.ts";
