@@ -1,1 +1,12 @@
 export * from "./creditWallet.ts";
+export * from "./decrementBalance.ts";
+export { expireDueGrants } from "./expireDueGrants.ts";
+export * from "./incrementBalance.ts";
+export * from "./listAdjustments.ts";
+export { listGrants } from "./listGrants.ts";
+export * from "./listLedger.ts";
+export * from "./readBalance.ts";
+export { type Settlement, settleAccount } from "./settleAccount.ts";
+export * from "./settleAccounts.ts";
+export * from "./settleDueAccounts.ts";
+export * from "./transferBalance.ts";

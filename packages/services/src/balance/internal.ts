@@ -3,17 +3,8 @@ import type { Adjustment, GrantSource, TransactionKind } from "@tollgate/contrac
 import type { LedgerLineDetail } from "@tollgate/db";
 import { schema } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
-import {
-  actorName,
-  conflict,
-  newId,
-  notFound,
-  sumMicros,
-  TollgateError,
-  toMicros,
-  ZERO_MICROS,
-} from "@tollgate/kernel";
-import { and, eq, sql } from "drizzle-orm";
+import { actorName, conflict, newId, notFound, sumMicros, TollgateError, ZERO_MICROS } from "@tollgate/kernel";
+import { and, asc, eq, inArray, sql } from "drizzle-orm";
 import { walletBudgetId } from "../budgets/budgetIds.ts";
 import type { ServiceContext } from "../context.ts";
 import type { Consumption } from "./grantOrder.ts";
@@ -202,30 +193,39 @@ export async function writeConsumptions(
     from (values ${taken}) as taken (id, amount) where grants.id = taken.id`);
 }
 
-/** A transaction as listed among adjustments: its amount is what it moved on this account's wallet. */
-export async function toAdjustment(
+/** Transactions as listed among adjustments: the amount is what each moved on this account's wallet. */
+export async function toAdjustments(
   ctx: ServiceContext,
-  transaction: TransactionRow,
-  billingAccountId = transaction.billingAccountId,
-): Promise<Adjustment> {
+  transactions: readonly TransactionRow[],
+  billingAccountId: string,
+): Promise<Adjustment[]> {
+  if (transactions.length === 0) return [];
+  const ids = transactions.map((transaction) => transaction.id);
   const entries = await ctx.db
-    .select({ amountMicros: ledgerEntries.amountMicros })
+    .select({ transactionId: ledgerEntries.transactionId, amountMicros: ledgerEntries.amountMicros })
     .from(ledgerEntries)
-    .where(
-      and(eq(ledgerEntries.transactionId, transaction.id), eq(ledgerEntries.account, walletAccount(billingAccountId))),
-    );
-  const [grant] = await ctx.db
-    .select({ id: grants.id })
+    .where(and(inArray(ledgerEntries.transactionId, ids), eq(ledgerEntries.account, walletAccount(billingAccountId))));
+  const made = await ctx.db
+    .select({ transactionId: grants.transactionId, id: grants.id })
     .from(grants)
-    .where(and(eq(grants.billingAccountId, billingAccountId), eq(grants.transactionId, transaction.id)));
-  return {
+    .where(and(eq(grants.billingAccountId, billingAccountId), inArray(grants.transactionId, ids)))
+    .orderBy(asc(grants.id));
+  return transactions.map((transaction) => ({
     id: transaction.id,
     billingAccountId,
     kind: transaction.kind,
-    amountMicros: sumMicros(entries.map((entry) => toMicros(entry.amountMicros))),
+    amountMicros: sumMicros(
+      entries.filter((entry) => entry.transactionId === transaction.id).map((entry) => entry.amountMicros),
+    ),
     reference: transaction.reference,
     visible: transaction.isVisible,
-    grantId: grant?.id ?? null,
+    grantId: made.find((grant) => grant.transactionId === transaction.id)?.id ?? null,
     createdAt: transaction.createdAt,
-  };
+  }));
+}
+
+export async function toAdjustment(ctx: ServiceContext, transaction: TransactionRow): Promise<Adjustment> {
+  const [adjustment] = await toAdjustments(ctx, [transaction], transaction.billingAccountId);
+  if (adjustment === undefined) throw new Error(`The transaction ${transaction.id} has no adjustment`);
+  return adjustment;
 }

@@ -1,0 +1,135 @@
+import type { SQL } from "drizzle-orm";
+import { sql } from "drizzle-orm";
+
+/**
+ * What must be equal, each as a statement that returns the places where it is not: (subject, left_amount, right_amount).
+ * The sums are numeric, so no total of a large deployment can overflow.
+ */
+export const DIFFERENCES_MAX = 50;
+
+export interface BookCheck {
+  readonly name: string;
+  readonly claim: string;
+  readonly differences: (now: Date) => SQL;
+}
+
+const HOUR_MS = 3_600_000;
+/** Raw calls are kept for 30 days; the day at the edge, which retention may be clearing, is left out. */
+const CALLS_COMPARED_MS = 29 * 24 * HOUR_MS;
+
+/** The first hour that has all of its raw calls. */
+const comparedFrom = (now: Date): string =>
+  new Date(Math.ceil((now.getTime() - CALLS_COMPARED_MS) / HOUR_MS) * HOUR_MS).toISOString();
+
+/** Pairs two statements of (subject, amount); a subject that one of them lacks counts as zero there. */
+const compare = (left: SQL, right: SQL): SQL => sql`
+  select subject, sum(l) as left_amount, sum(r) as right_amount from (
+    select subject, amount::numeric as l, 0::numeric as r from (${left}) as one
+    union all
+    select subject, 0::numeric as l, amount::numeric as r from (${right}) as other
+  ) as both_sides group by subject having sum(l) <> sum(r)`;
+
+export const BOOK_CHECKS = [
+  {
+    name: "transactions_balance",
+    claim: "The entries of every ledger transaction sum to zero",
+    differences: () => sql`
+      select t.id as subject, coalesce(sum(e.amount_micros), 0) as left_amount, 0 as right_amount
+      from ledger_transactions as t left join ledger_entries as e on e.transaction_id = t.id
+      group by t.id having coalesce(sum(e.amount_micros), 0) <> 0 or count(e.line) < 2`,
+  },
+  {
+    name: "wallet_posted",
+    claim: "What is posted on a wallet is the sum of its ledger entries",
+    differences: () =>
+      compare(
+        sql`select billing_account_id as subject, limit_amount as amount from budgets where kind = 'wallet'`,
+        sql`select substr(account, 8) as subject, sum(amount_micros) as amount from ledger_entries
+            where account like 'wallet:%' group by account`,
+      ),
+  },
+  {
+    name: "wallet_accrued",
+    claim: "What is used of a wallet is its usage that is not posted yet",
+    differences: () =>
+      compare(
+        sql`select billing_account_id as subject, used as amount from budgets where kind = 'wallet'`,
+        sql`select billing_account_id as subject, sum(amount_micros - settled_micros) as amount from accruals
+            where settled_micros <> amount_micros group by billing_account_id`,
+      ),
+  },
+  {
+    name: "budgets_held",
+    claim: "What is held of a budget is what its leases have outstanding",
+    differences: () =>
+      compare(
+        sql`select id as subject, held as amount from budgets`,
+        sql`select budget_id as subject, sum(granted - settled - returned) as amount from budget_leases
+            group by budget_id`,
+      ),
+  },
+  {
+    name: "grants_remaining",
+    claim: "What remains of an account's grants is its posted balance, or zero when that is below zero",
+    differences: () =>
+      compare(
+        sql`select billing_account_id as subject, greatest(limit_amount, 0) as amount from budgets where kind = 'wallet'`,
+        sql`select billing_account_id as subject, sum(remaining_micros) as amount from grants group by billing_account_id`,
+      ),
+  },
+  {
+    name: "grants_consumed",
+    claim: "What was taken from a grant and what remains of it are what was granted",
+    differences: () =>
+      compare(
+        sql`select id as subject, amount_micros - remaining_micros as amount from grants`,
+        sql`select grant_id as subject, sum(amount_micros) as amount from grant_consumptions group by grant_id`,
+      ),
+  },
+  {
+    name: "usage_accrued",
+    claim: "What usage says was charged is what was accrued",
+    differences: () =>
+      compare(
+        sql`select billing_account_id as subject, sum(charged_micros) as amount from usage_hourly group by billing_account_id`,
+        sql`select billing_account_id as subject, sum(amount_micros) as amount from accruals group by billing_account_id`,
+      ),
+  },
+  {
+    name: "calls_charged",
+    claim: "The calls of an hour cost what usage says they were charged",
+    differences: (now) => {
+      const from = comparedFrom(now);
+      return compare(
+        sql`select project_id as subject, sum(charged_micros) as amount from calls
+            where started_at >= ${from}::timestamptz group by project_id`,
+        sql`select project_id as subject, sum(charged_micros) as amount from usage_hourly
+            where hour >= ${from}::timestamptz group by project_id`,
+      );
+    },
+  },
+  {
+    name: "calls_counted",
+    claim: "The calls of an hour are as many as usage says",
+    differences: (now) => {
+      const from = comparedFrom(now);
+      return compare(
+        sql`select project_id as subject, count(*) as amount from calls
+            where started_at >= ${from}::timestamptz group by project_id`,
+        sql`select project_id as subject, sum(calls) as amount from usage_hourly
+            where hour >= ${from}::timestamptz group by project_id`,
+      );
+    },
+  },
+  {
+    name: "settled_revenue",
+    claim: "What was settled of an account's usage is what the ledger booked as revenue from it",
+    differences: () =>
+      compare(
+        sql`select billing_account_id as subject, sum(settled_micros) as amount from accruals group by billing_account_id`,
+        sql`select t.billing_account_id as subject, sum(e.amount_micros) as amount
+            from ledger_entries as e join ledger_transactions as t on t.id = e.transaction_id
+            where e.account = 'revenue:usage' group by t.billing_account_id`,
+      ),
+  },
+] as const satisfies readonly BookCheck[];
