@@ -1,0 +1,110 @@
+import type { ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { access, cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { removeServerData } from "./servers/index.ts";
+import { createFixtureCheckout } from "./system/fixtures/checkout.ts";
+import type { ReadyInfo } from "./system/index.ts";
+
+/** The launcher as people run it, in a checkout whose programs are stand-ins that start fast. */
+const SOURCE = fileURLToPath(new URL(".", import.meta.url));
+const CACHE = fileURLToPath(new URL("../../../.cache/devservers", import.meta.url));
+const MANIFEST = JSON.stringify({ type: "module", scripts: { dev: "exec node --import tsx infra/dev/src/main.ts" } });
+
+let root: string;
+let npm: ChildProcess;
+let output: string;
+
+beforeAll(async () => {
+  root = await createFixtureCheckout();
+  await cp(SOURCE, path.join(root, "infra/dev/src"), { recursive: true });
+  await mkdir(CACHE, { recursive: true });
+  await mkdir(path.join(root, ".cache"));
+  await symlink(CACHE, path.join(root, ".cache/devservers"));
+  await writeFile(path.join(root, "package.json"), MANIFEST);
+});
+afterEach(async () => {
+  npm.kill("SIGKILL");
+  await removeServerData(path.join(root, ".dev"));
+});
+afterAll(() => rm(root, { recursive: true }));
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+const readyFile = (): string => path.join(root, ".dev/ready.json");
+
+interface Started {
+  readonly ready: ReadyInfo;
+  readonly launcher: number;
+  /** The launcher's and those of everything it started. */
+  readonly pids: readonly number[];
+}
+
+/** Runs `npm run dev` until it says that it is ready. */
+async function startDev(...args: string[]): Promise<Started> {
+  output = "";
+  npm = spawn("npm", ["run", "dev", "--", ...args], { cwd: root, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  for (const stream of [npm.stdout, npm.stderr]) stream?.on("data", (chunk) => (output += String(chunk)));
+  await vi.waitFor(() => expect(output).toContain("Ctrl-C stops everything"), { timeout: 60_000, interval: 50 });
+  const ready: ReadyInfo = JSON.parse(await readFile(readyFile(), "utf8"));
+  const launcher = Number((await readFile(path.join(root, ".dev/launcher.lock"), "utf8")).split(" ")[0]);
+  const started = Object.values(ready.pids).flatMap((pid) => (typeof pid === "number" ? [pid] : Object.values(pid)));
+  const pids = [launcher, ...started];
+  expect(pids.filter(isAlive)).toEqual(pids);
+  return { ready, launcher, pids };
+}
+const gone = (pids: readonly number[]): Promise<void> =>
+  vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), { timeout: 20_000, interval: 50 });
+
+test("npm run dev prints what one needs to begin, and ends in order on SIGTERM", async () => {
+  const { ready, pids } = await startDev("--gateways", "3");
+  expect(ready.gatewayUrls).toHaveLength(3);
+  for (const text of [ready.apiUrl, ready.mailUrl, ready.demo.key, ready.demo.password, ready.admin.email])
+    expect(output).toContain(text);
+  expect(output).toContain(
+    `curl -o qr.png -H 'Authorization: Bearer ${ready.demo.key}' '${ready.gatewayUrl}/v1/qr/generate?text=hello'`,
+  );
+  expect(output).toMatch(/gateway-2 .*INFO.*listening/);
+  npm.kill("SIGTERM");
+  await once(npm, "exit");
+  await gone(pids);
+  expect(output).toContain("stopped");
+  await expect(access(readyFile())).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+test("a launcher that is killed with -9 leaves nothing running, and the next one takes over", async () => {
+  const { launcher, pids } = await startDev("--quiet");
+  process.kill(launcher, "SIGKILL");
+  await gone(pids);
+  const again = await startDev("--quiet");
+  npm.kill("SIGTERM");
+  await gone(again.pids);
+});
+
+test("when npm is killed with -9 the launcher ends everything", async () => {
+  const { pids } = await startDev("--quiet");
+  npm.kill("SIGKILL");
+  await gone(pids);
+  await expect(access(readyFile())).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+test("a wrong option is refused with what is right", async () => {
+  npm = spawn(process.execPath, ["--import", "tsx", "infra/dev/src/main.ts", "--gateways", "none"], {
+    cwd: root,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const messages: string[] = [];
+  npm.stderr?.on("data", (chunk) => messages.push(String(chunk)));
+  const [code] = await once(npm, "close");
+  expect(code).toBe(1);
+  expect(messages.join("")).toBe("--gateways takes a number from 1 to 16\n");
+});
