@@ -1,4 +1,4 @@
-import { chmod, mkdtemp } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { startServers } from "@tollgate/dev/servers";
@@ -7,13 +7,16 @@ import type { TestProject } from "vitest/node";
 import { dropRunDatabases } from "./testDatabase.ts";
 import type { TestRun } from "./testRun.ts";
 
+const DATA_PREFIX = "tollgate-test-";
+
 /**
  * Starts real servers once for all test files of a run, on ports of their own and on throw-away data, and stops them at
  * its end. Servers named by TEST_DATABASE_URL, TEST_REDIS_URL, TEST_NATS_URL or TEST_ETCD_URL are used as they are.
  */
 export default async function globalSetup(project: TestProject): Promise<() => Promise<void>> {
   const { TEST_DATABASE_URL, TEST_REDIS_URL, TEST_NATS_URL, TEST_ETCD_URL } = process.env;
-  const dataDir = await mkdtemp(path.join(tmpdir(), "tollgate-test-"));
+  await removeLeftovers();
+  const dataDir = await mkdtemp(path.join(tmpdir(), `${DATA_PREFIX}${process.pid}-`));
   // PostgreSQL may have to run as another user, who must be able to reach its data.
   await chmod(dataDir, 0o755);
   const servers = await startServers({
@@ -30,4 +33,21 @@ export default async function globalSetup(project: TestProject): Promise<() => P
     if (TEST_DATABASE_URL !== undefined) await dropRunDatabases(run);
     await servers.stop();
   };
+}
+
+/** Removes the data of runs that were killed before they could; the name says which process a directory belongs to. */
+async function removeLeftovers(): Promise<void> {
+  for (const entry of await readdir(tmpdir())) {
+    const pid = entry.startsWith(DATA_PREFIX) ? Number.parseInt(entry.slice(DATA_PREFIX.length), 10) : Number.NaN;
+    if (!Number.isNaN(pid) && !isAlive(pid)) await rm(path.join(tmpdir(), entry), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
