@@ -69,5 +69,3 @@ export const customersLoggedIn = defineEvent(
 );
 export const customersTokenRefreshed = defineEvent("customers.tokenRefreshed", sessionEventData);
 export const customersLoggedOut = defineEvent("customers.loggedOut", sessionEventData);
-/** A spent refresh token came back: somebody else may have it, so the session ended. */
-export const customersTokenReused = defineEvent("customers.tokenReused", sessionEventData);

@@ -1,1 +1,11 @@
+export * from "./authenticateAccessToken.ts";
+export * from "./createCustomer.ts";
+export * from "./listCustomers.ts";
+export * from "./login.ts";
+export * from "./logout.ts";
+export { markVerified } from "./markVerified.ts";
+export * from "./readCustomer.ts";
+export * from "./readMe.ts";
+export * from "./refreshSession.ts";
+export * from "./rotateSigningKey.ts";
 export * from "./tokenIssuer.ts";
