@@ -5,7 +5,7 @@ import { ParameterError } from "./options.ts";
 
 /**
  * A QR code as a PNG of one bit a pixel (PNG, ISO/IEC 15948). The library finds the modules; its own renderer works in
- * four bytes a pixel and takes ten times as long.
+ * four bytes a pixel and takes several times as long.
  * @throws ParameterError if the wanted size has less than a pixel for each module
  */
 export function renderCode({ text, size, margin, level }: QrOptions): Buffer {

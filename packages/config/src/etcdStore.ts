@@ -2,7 +2,7 @@ import type { Clock, Logger } from "@tollgate/kernel";
 import { delay, jitteredBackoffMs } from "@tollgate/kernel";
 import type { ICompare, IKeyValue, ILeaseKeepAliveResponse } from "etcd3";
 import { castGrpcError, EtcdLeaseInvalidError } from "etcd3";
-import { deadlineAfterMs } from "./clock.ts";
+import { deadlineAfterMs, monotonicMs } from "./clock.ts";
 import type { EtcdConnection } from "./connection.ts";
 import { connectEtcd, etcdUnavailable, isOutage } from "./connection.ts";
 import { Health } from "./health.ts";
@@ -95,10 +95,12 @@ class Etcd3Store implements EtcdStore {
   }
 
   async grantLease(ttlSeconds: number): Promise<StoreLease> {
+    const sentMs = monotonicMs();
     const granted = await this.#observed(() => this.#connection.leaseClient.leaseGrant({ TTL: ttlSeconds, ID: 0 }));
     return {
       id: granted.ID,
       ttlMs: Number(granted.TTL) * 1_000,
+      sentMs,
       keepAlive: () => this.#observed(() => keepAliveOnce(this.#connection, granted.ID)),
       revoke: async () => {
         await this.#observed(async () => {

@@ -8,15 +8,16 @@ const RETRY_MS = 200;
  * Keeps a lease alive until it is lost or the signal aborts. A lease is lost when etcd says so, and also when its time to
  * live has passed without a confirmation: from then on etcd may have given its keys to another. The time counts from when
  * the confirmed request was *sent*, so this side gives up before etcd does. An outage shorter than that loses nothing.
- * @param onConfirmed called after every confirmation; what it throws counts as a failed attempt
+ * @param onConfirmed called after every confirmation with the instant, on the monotonic clock, until which it holds;
+ *   what it throws counts as a failed attempt
  */
 export async function keepLease(
   lease: StoreLease,
   signal: AbortSignal,
-  onConfirmed: () => Promise<void> | void = () => {},
+  onConfirmed: (validUntilMs: number) => Promise<void> | void = () => {},
 ): Promise<"lost" | "aborted"> {
   const intervalMs = lease.ttlMs / 3;
-  let confirmedSentMs = monotonicMs();
+  let confirmedSentMs = lease.sentMs;
   let waitMs = intervalMs;
   for (;;) {
     const remainingMs = confirmedSentMs + lease.ttlMs - monotonicMs();
@@ -27,7 +28,8 @@ export async function keepLease(
     try {
       if (!(await within(lease.keepAlive(), confirmedSentMs + lease.ttlMs - sentMs))) return "lost";
       confirmedSentMs = sentMs;
-      await onConfirmed();
+      const validUntilMs = sentMs + lease.ttlMs;
+      await within(Promise.resolve(onConfirmed(validUntilMs)), validUntilMs - monotonicMs());
       waitMs = intervalMs;
     } catch {
       // The store is away (it keeps the account of that itself); try again until the time to live has passed.

@@ -79,7 +79,7 @@ test("a registration begun during an outage is made when the store is there", as
 test("a lease counts as lost when its time has passed without an answer, even if a call hangs", async () => {
   const startedMs = performance.now();
   const ended = await keepLease(
-    { id: "1", ttlMs: 300, keepAlive: () => new Promise(() => {}), revoke: async () => {} },
+    { id: "1", ttlMs: 300, sentMs: startedMs, keepAlive: () => new Promise(() => {}), revoke: async () => {} },
     new AbortController().signal,
   );
   expect(ended).toBe("lost");

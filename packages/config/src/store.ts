@@ -29,6 +29,8 @@ export interface StoreTransactionResult {
 export interface StoreLease {
   readonly id: string;
   readonly ttlMs: number;
+  /** When it was asked for, on the monotonic clock: its time to live cannot have begun earlier. */
+  readonly sentMs: number;
   /** Starts the time to live again. Returns false when the store no longer knows the lease. @throws unavailable */
   keepAlive(): Promise<boolean>;
   /** Ends the lease and deletes its keys at once. @throws unavailable */
