@@ -1,0 +1,1 @@
+export { createTollgateClient, type TollgateClient, type TollgateClientOptions } from "./createTollgateClient.ts";
