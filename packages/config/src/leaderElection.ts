@@ -8,7 +8,8 @@ import type { EtcdStore, PrefixWatch, StoreLease } from "./store.ts";
  * At most one process at a time does what only one may do. The leader is who created `/tollgate/leaders/<name>`, under a
  * lease that it keeps alive; it gives up by its own clock before etcd would let another take over. A process that was
  * paused can still believe for an instant that it leads, so whatever must not be done twice takes the fencing token along:
- * it grows with every election, and work that carries an older token than the last seen is refused.
+ * it grows with every election, and work that carries an older token than the last seen is refused. (The token is a store
+ * revision: an etcd that was replaced by an empty one counts from the start again.)
  * (M. Kleppmann, "How to do distributed locking", 2016.)
  */
 export const LEADERS_PREFIX = "/tollgate/leaders/";
