@@ -100,7 +100,9 @@ export async function isReachableByOthers(target: string): Promise<boolean> {
 }
 
 async function copyForOthers(native: string): Promise<string> {
-  const digest = createHash("sha256").update(native).digest("hex").slice(0, 16);
+  // Another installation, or another version in the same place, is another copy.
+  const { size, mtimeMs } = await stat(path.join(native, "bin/postgres"));
+  const digest = createHash("sha256").update(`${native} ${size} ${mtimeMs}`).digest("hex").slice(0, 16);
   const shared = path.join(tmpdir(), `tollgate-postgres-${digest}`);
   const existing = await lstat(shared).catch(() => undefined);
   // Anyone can make a directory of that name; only our own is believed.
