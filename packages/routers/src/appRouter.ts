@@ -1,9 +1,19 @@
+import { balanceRouter } from "./balance.ts";
 import { billingRouter } from "./billing.ts";
+import { catalogRouter } from "./catalog.ts";
+import { customersRouter } from "./customers.ts";
+import { keysRouter } from "./keys.ts";
+import { projectsRouter } from "./projects.ts";
 import { router } from "./trpc.ts";
 
 /** Every procedure, by domain. */
 export const appRouter = router({
+  balance: balanceRouter,
   billing: billingRouter,
+  catalog: catalogRouter,
+  customers: customersRouter,
+  keys: keysRouter,
+  projects: projectsRouter,
 });
 
 export type AppRouter = typeof appRouter;

@@ -1,0 +1,67 @@
+import {
+  adjustmentDto,
+  adjustmentPage,
+  balanceDto,
+  billingAccountIdInput,
+  billingAccountPageInput,
+  decrementInput,
+  grantPage,
+  incrementInput,
+  ledgerPage,
+  transferInput,
+} from "@tollgate/contracts";
+import {
+  decrementBalance,
+  incrementBalance,
+  listAdjustments,
+  listGrants,
+  listLedger,
+  readBalance,
+  transferBalance,
+} from "@tollgate/services/balance";
+import { adminProcedure, authenticatedProcedure, router } from "./trpc.ts";
+
+/** Wallets and the ledger behind them. */
+export const balanceRouter = router({
+  current: authenticatedProcedure
+    .meta({ description: "What is in a wallet now: the balance, what is held for calls in flight, what may be spent." })
+    .input(billingAccountIdInput)
+    .output(balanceDto)
+    .query(({ ctx, input }) => readBalance({ ctx, input })),
+
+  ledger: authenticatedProcedure
+    .meta({ description: "The statement: every line of the wallet, newest first. The lines add up to what is posted." })
+    .input(billingAccountPageInput)
+    .output(ledgerPage)
+    .query(({ ctx, input }) => listLedger({ ctx, input })),
+
+  listAdjustments: authenticatedProcedure
+    .meta({ description: "Credits, debits, transfers and expiries that the customer may see, newest first." })
+    .input(billingAccountPageInput)
+    .output(adjustmentPage)
+    .query(({ ctx, input }) => listAdjustments({ ctx, input })),
+
+  listGrants: authenticatedProcedure
+    .meta({ description: "All credit that was ever granted to an account, spent and expired included, newest first." })
+    .input(billingAccountPageInput)
+    .output(grantPage)
+    .query(({ ctx, input }) => listGrants({ ctx, input })),
+
+  increment: adminProcedure
+    .meta({ description: "Gives credit. The same idempotency key with the same request gets the first answer again." })
+    .input(incrementInput)
+    .output(adjustmentDto)
+    .mutation(({ ctx, input }) => incrementBalance({ ctx, input })),
+
+  decrement: adminProcedure
+    .meta({ description: "Takes credit back, never more than is free of the claims of calls made and in flight." })
+    .input(decrementInput)
+    .output(adjustmentDto)
+    .mutation(({ ctx, input }) => decrementBalance({ ctx, input })),
+
+  transfer: adminProcedure
+    .meta({ description: "Moves credit between two accounts. Each part keeps its source and its expiry." })
+    .input(transferInput)
+    .output(adjustmentDto)
+    .mutation(({ ctx, input }) => transferBalance({ ctx, input })),
+});

@@ -1,0 +1,59 @@
+import {
+  blockKeysInput,
+  changedKeysDto,
+  generatedKeyDto,
+  generateKeyInput,
+  keyDto,
+  keyIdInput,
+  keyPage,
+  listKeysInput,
+  unblockKeysInput,
+  updateKeyInput,
+} from "@tollgate/contracts";
+import { blockKeys, generateKey, listKeys, readKey, revokeKey, unblockKeys, updateKey } from "@tollgate/services/keys";
+import { adminProcedure, customerProcedure, router } from "./trpc.ts";
+
+/** API keys: the secrets that programs call paid endpoints with. */
+export const keysRouter = router({
+  generate: customerProcedure
+    .meta({ description: "Makes a key for a project. The answer is the only place where the key is ever shown." })
+    .input(generateKeyInput)
+    .output(generatedKeyDto)
+    .mutation(({ ctx, input }) => generateKey({ ctx, input })),
+
+  list: customerProcedure
+    .meta({ description: "The keys of a project with this month's calls and spend, newest first." })
+    .input(listKeysInput)
+    .output(keyPage)
+    .query(({ ctx, input }) => listKeys({ ctx, input })),
+
+  read: customerProcedure
+    .meta({ description: "One key with this month's calls and spend." })
+    .input(keyIdInput)
+    .output(keyDto)
+    .query(({ ctx, input }) => readKey({ ctx, input })),
+
+  update: customerProcedure
+    .meta({ description: "Changes a key. What is left out stays; null lifts a limit." })
+    .input(updateKeyInput)
+    .output(keyDto)
+    .mutation(({ ctx, input }) => updateKey({ ctx, input })),
+
+  revoke: customerProcedure
+    .meta({ description: "Ends a key for good. Every gateway refuses it within a second." })
+    .input(keyIdInput)
+    .output(keyDto)
+    .mutation(({ ctx, input }) => revokeKey({ ctx, input })),
+
+  block: adminProcedure
+    .meta({ description: "Stops a key, a project's keys or a customer's keys, with a message for their callers." })
+    .input(blockKeysInput)
+    .output(changedKeysDto)
+    .mutation(({ ctx, input }) => blockKeys({ ctx, input })),
+
+  unblock: adminProcedure
+    .meta({ description: "Lets blocked keys work again." })
+    .input(unblockKeysInput)
+    .output(changedKeysDto)
+    .mutation(({ ctx, input }) => unblockKeys({ ctx, input })),
+});
