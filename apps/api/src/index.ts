@@ -1,0 +1,3 @@
+export { ServiceTokens } from "./authentication.ts";
+export * from "./createApiServer.ts";
+export type { ApiResources } from "./requestContext.ts";

@@ -1,0 +1,51 @@
+import { createDatabase } from "@tollgate/db";
+import { createLogger, systemClock } from "@tollgate/kernel";
+import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/services/customers";
+import { ServiceTokens } from "./authentication.ts";
+import { createApiServer } from "./createApiServer.ts";
+import { apiEnv } from "./env.ts";
+import { settingsOf } from "./settings.ts";
+
+/** The control plane as a process: reads its environment, puts the parts together, runs until it is told to stop. */
+const env = apiEnv();
+const logger = createLogger({ name: "api", level: env.LOG_LEVEL });
+const clock = systemClock;
+const settings = settingsOf(env);
+const database = createDatabase({
+  url: env.DATABASE_URL,
+  connectionsMax: env.DATABASE_CONNECTIONS_MAX,
+  applicationName: "tollgate-api",
+});
+const tokenIssuer = createTokenIssuer({ database, settings, clock });
+const server = await createApiServer({
+  resources: {
+    database,
+    clock,
+    logger,
+    settings,
+    tokenIssuer,
+    accessTokens: createAccessTokenAuthenticator({ database, tokenIssuer, clock }),
+    serviceTokens: new ServiceTokens(env.SERVICE_TOKENS),
+    trustedProxyHops: env.TRUSTED_PROXY_HOPS,
+  },
+  dependencies: { redisUrl: env.REDIS_URL, natsUrl: env.NATS_URL, etcdUrl: env.ETCD_URL },
+  cors: { origins: env.CORS_ORIGINS, allowsLocalhost: env.NODE_ENV === "development" },
+});
+const { url } = await server.listen(env.API_HOST, env.API_PORT);
+logger.info({ url }, "listening");
+
+let isStopping = false;
+async function stop(signal: string): Promise<void> {
+  if (isStopping) return;
+  isStopping = true;
+  logger.info({ signal }, "stopping");
+  try {
+    await server.close();
+    await database.close();
+    logger.info("stopped");
+  } catch (error) {
+    logger.fatal({ err: error }, "did not stop cleanly");
+    process.exitCode = 1;
+  }
+}
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, stop);

@@ -1,0 +1,65 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Database } from "@tollgate/db";
+import type { Actor, Clock, Logger } from "@tollgate/kernel";
+import type { RequestContext } from "@tollgate/routers";
+import type { ServiceSettings } from "@tollgate/services";
+import type { AccessTokenAuthenticator, TokenIssuer } from "@tollgate/services/customers";
+import type { ServiceTokens } from "./authentication.ts";
+import { bearerToken } from "./authentication.ts";
+import { clientIpOf, requestIdOf, traceparentOf, userAgentOf } from "./requestFacts.ts";
+
+/** What every request shares. */
+export interface ApiResources {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly settings: ServiceSettings;
+  readonly tokenIssuer: TokenIssuer;
+  readonly accessTokens: AccessTokenAuthenticator;
+  readonly serviceTokens: ServiceTokens;
+  readonly trustedProxyHops: number;
+}
+
+const ANONYMOUS: Actor = { kind: "anonymous" };
+
+/** The context of one request; its id goes back to the caller in `X-Request-Id`. */
+export function createRequestContext(
+  resources: ApiResources,
+  request: IncomingMessage,
+  response: ServerResponse,
+): RequestContext {
+  const { clock, database, settings, tokenIssuer } = resources;
+  const requestId = requestIdOf(request);
+  response.setHeader("x-request-id", requestId);
+  const ip = clientIpOf(request, resources.trustedProxyHops);
+  const userAgent = userAgentOf(request);
+  const traceparent = traceparentOf(request);
+  let actor: Promise<Actor> | undefined;
+  return {
+    clock,
+    logger: resources.logger.child({ requestId }),
+    actor: ANONYMOUS,
+    requestId,
+    database,
+    db: database.db,
+    isInTransaction: false,
+    settings,
+    tokenIssuer,
+    ...(ip === undefined ? {} : { ip }),
+    ...(userAgent === undefined ? {} : { userAgent }),
+    ...(traceparent === undefined ? {} : { traceparent }),
+    // A batch asks once for all of its calls.
+    authenticate: () => {
+      actor ??= identify(resources, request.headers.authorization);
+      return actor;
+    },
+  };
+}
+
+async function identify(resources: ApiResources, authorization: string | undefined): Promise<Actor> {
+  const token = bearerToken(authorization);
+  if (token === undefined) return ANONYMOUS;
+  const service = resources.serviceTokens.find(token);
+  if (service !== undefined) return { kind: "service", service };
+  return resources.accessTokens.authenticateAccessToken(token);
+}

@@ -1,0 +1,41 @@
+import type { IncomingMessage } from "node:http";
+import { newId } from "@tollgate/kernel";
+
+/** What a request says of itself, as far as it may be believed. */
+
+const REQUEST_ID = /^[0-9A-Za-z._:-]{1,64}$/;
+/** W3C Trace Context, version 00: https://www.w3.org/TR/trace-context/#traceparent-header */
+const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+const USER_AGENT_CHARACTERS_MAX = 400;
+
+/** The caller's own request id, if it is short and safe to log, or a new one. */
+export function requestIdOf(request: IncomingMessage): string {
+  const given = request.headers["x-request-id"];
+  return typeof given === "string" && REQUEST_ID.test(given) ? given : newId("request");
+}
+
+export function traceparentOf(request: IncomingMessage): string | undefined {
+  const given = request.headers["traceparent"];
+  return typeof given === "string" && TRACEPARENT.test(given) ? given : undefined;
+}
+
+export function userAgentOf(request: IncomingMessage): string | undefined {
+  return request.headers["user-agent"]?.slice(0, USER_AGENT_CHARACTERS_MAX);
+}
+
+/**
+ * The caller's address: that of the connection, or with `trustedProxyHops` proxies of ours in front the one that the
+ * outermost of them saw. Entries further left were written by the caller and say nothing.
+ */
+export function clientIpOf(request: IncomingMessage, trustedProxyHops: number): string | undefined {
+  const peer = request.socket.remoteAddress;
+  const forwarded = request.headers["x-forwarded-for"];
+  if (trustedProxyHops === 0 || forwarded === undefined) return plainIp(peer);
+  const seen = String(forwarded)
+    .split(",")
+    .map((address) => address.trim());
+  return plainIp(seen[Math.max(0, seen.length - trustedProxyHops)]);
+}
+
+/** `::ffff:10.0.0.1` is 10.0.0.1 on a socket that takes both families. */
+const plainIp = (address: string | undefined): string | undefined => address?.replace(/^::ffff:(?=\d+\.)/, "");
