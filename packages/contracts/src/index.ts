@@ -4,6 +4,7 @@ export * from "./catalog.ts";
 export * from "./customers.ts";
 export * from "./definitions.ts";
 export * from "./emails.ts";
+export * from "./jobs.ts";
 export * from "./keys.ts";
 export * from "./metering.ts";
 export * from "./onboarding.ts";

@@ -42,3 +42,12 @@ export type RecallPush = z.infer<typeof recallPush>;
 
 /** JetStream subjects of domain events are this and the event's subject. */
 export const EVENT_SUBJECT_PREFIX = "tollgate.events.";
+
+/** Every minute: gives back the leases of gateways that vanished and did not come back. */
+export const sweepHolders = defineJob({
+  name: "metering.holders-sweep",
+  queue: "maintenance",
+  schema: z.object({}),
+  attempts: 1,
+  backoffMs: 1_000,
+});

@@ -108,19 +108,32 @@ export interface ProblemDetails {
   readonly issues?: readonly FieldIssue[];
 }
 
-/** The problem document of any thrown value. An unknown error says nothing but its request id. */
-export function toProblem(error: unknown, requestId: string, instance?: string): ProblemDetails {
-  const known = error instanceof TollgateError && error.code !== "INTERNAL" ? error : undefined;
-  const { status, title } = ERROR_CODES[known?.code ?? "INTERNAL"];
-  const reason = known?.reason ?? "internal";
+/** What a problem document says of a failure; a {@link TollgateError} has it, and so has a refusal that was never thrown. */
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  readonly message: string;
+  readonly issues?: readonly FieldIssue[];
+}
+
+/** The problem document of a failure that the caller may be told about. */
+export function problemOf(failure: Failure, requestId: string, instance?: string): ProblemDetails {
+  const { status, title } = ERROR_CODES[failure.code];
   return {
-    type: `https://tollgate.dev/errors/${reason.replaceAll("_", "-")}`,
+    type: `https://tollgate.dev/errors/${failure.reason.replaceAll("_", "-")}`,
     title,
     status,
-    detail: known?.message ?? `Something went wrong on our side. Quote request ${requestId} when you report it.`,
+    detail: failure.message,
     ...(instance === undefined ? {} : { instance }),
-    code: reason,
+    code: failure.reason,
     requestId,
-    ...(known && known.issues.length > 0 ? { issues: known.issues } : {}),
+    ...(failure.issues !== undefined && failure.issues.length > 0 ? { issues: failure.issues } : {}),
   };
+}
+
+/** The problem document of any thrown value. An unknown error says nothing but its request id. */
+export function toProblem(error: unknown, requestId: string, instance?: string): ProblemDetails {
+  if (error instanceof TollgateError && error.code !== "INTERNAL") return problemOf(error, requestId, instance);
+  const message = `Something went wrong on our side. Quote request ${requestId} when you report it.`;
+  return problemOf({ code: "INTERNAL", reason: "internal", message }, requestId, instance);
 }

@@ -15,6 +15,7 @@ export class PushBus {
   readonly #subscriptions: { subject: string; handle: (data: unknown, subject: string) => void }[] = [];
   readonly #stopping = new AbortController();
   #connection: NatsConnection | undefined;
+  readonly #onConnected: (() => void)[] = [];
   #isConnected = false;
   #connecting: Promise<void>;
 
@@ -52,6 +53,12 @@ export class PushBus {
     if (this.#connection !== undefined) this.#listen(this.#connection, subject, handle);
   }
 
+  /** Calls `handle` at every connection, the first included: what was pushed before it was not heard. */
+  onConnected(handle: () => void): void {
+    this.#onConnected.push(handle);
+    if (this.#isConnected) handle();
+  }
+
   async close(): Promise<void> {
     this.#stopping.abort();
     await this.#connecting;
@@ -79,6 +86,7 @@ export class PushBus {
         this.#isConnected = true;
         void this.#watch(connection);
         for (const { subject, handle } of this.#subscriptions) this.#listen(connection, subject, handle);
+        for (const handle of this.#onConnected) handle();
         return;
       } catch (error) {
         this.#logger.warn({ err: error }, "NATS cannot be reached; trying again");
@@ -96,6 +104,7 @@ export class PushBus {
       if (status.type === "reconnect") {
         this.#isConnected = true;
         this.#logger.info("NATS is back");
+        for (const handle of this.#onConnected) handle();
       }
     }
     if (this.#stopping.signal.aborted) return;

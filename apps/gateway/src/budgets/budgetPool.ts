@@ -50,6 +50,11 @@ export class BudgetPool {
     this.#timer.unref();
   }
 
+  /** Whether what is held may be spent: the run that holds it is known to be alive. */
+  get isUsable(): boolean {
+    return this.#options.holderId() !== undefined;
+  }
+
   /** The slice of a budget; the same object every time. */
   slice(id: string, kind: BudgetKind, billingAccountId: string, believedLimit?: bigint): BudgetSlice {
     const existing = this.#slices.get(id);
@@ -153,7 +158,8 @@ export class BudgetPool {
     const nowMs = this.#options.clock.nowMs();
     for (const slice of slices) this.#needy.delete(slice);
     if (holderId === undefined) {
-      for (const slice of slices) rejectWaiters(slice, unavailable("Budgets cannot be asked for", { reason: "budgets_unavailable" }));
+      for (const slice of slices)
+        rejectWaiters(slice, unavailable("Budgets cannot be asked for", { reason: "budgets_unavailable" }));
       return;
     }
     const asked = slices.map((slice) => {
@@ -165,7 +171,10 @@ export class BudgetPool {
     });
     this.#asking += 1;
     try {
-      const results = await this.#options.ports.lease(holderId, asked.map(({ request }) => request));
+      const results = await this.#options.ports.lease(
+        holderId,
+        asked.map(({ request }) => request),
+      );
       const byId = new Map(results.map((result) => [result.budgetId, result]));
       const isSameHolder = holderId === this.#options.holderId();
       for (const { slice, waiters } of asked) {
@@ -226,6 +235,7 @@ export class BudgetPool {
         return;
       }
       slice.exhaustedUntilMs = this.#options.clock.nowMs() + EXHAUSTED_MS;
+      slice.exhaustedAmount = smallest;
     }
     slice.wasRecalled = false;
     const waiters = slice.waiters.splice(0, asked);

@@ -29,8 +29,9 @@ export class BudgetSlice {
   taken = 0;
   askedAtMs = 0;
   takenAtMs = 0;
-  /** The budget is known to be used up until then. */
+  /** Until then the budget is known not to cover {@link exhaustedAmount}. */
   exhaustedUntilMs = 0;
+  exhaustedAmount = 0;
   /** Other gateways were asked to give back what they hold, in this shortage. */
   wasRecalled = false;
 
@@ -60,8 +61,9 @@ export class BudgetSlice {
     return this.#drawText;
   }
 
-  isExhausted(nowMs: number): boolean {
-    return nowMs < this.exhaustedUntilMs;
+  /** Whether the budget was found, a moment ago, not to cover this amount. A smaller one may still fit. */
+  isExhausted(amount: number, nowMs: number): boolean {
+    return nowMs < this.exhaustedUntilMs && amount >= this.exhaustedAmount;
   }
 
   /** Little is left for everyone compared with what is held here: no reserves, and what lies idle goes back soon. */

@@ -42,6 +42,8 @@ export class RoutedEndpoint {
     this.isRetired = endpoint.retiredAt !== null;
     this.hasPathParameters = endpoint.path.includes("{");
     this.#prices = endpoint.prices;
+    // Before its first version begins, an endpoint costs what that version says: never nothing by mistake.
+    this.#price = Number(endpoint.prices[0]?.priceMicros ?? 0n);
   }
 
   /** Micros a unit at an instant. Prices change at known instants, so the present one is kept until the next. */

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { Clock, Logger } from "@tollgate/kernel";
-import { hasValidChecksum, type KeyRecord } from "@tollgate/services/keys";
+import type { KeyRecord } from "@tollgate/services/keys";
+import { hasValidChecksum } from "@tollgate/services/keys";
 import { LRUCache } from "lru-cache";
 
 /**

@@ -1,7 +1,8 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "@tollgate/kernel";
-import { SpoolShipper, type ShipperOptions } from "./spoolShipper.ts";
+import type { ShipperOptions } from "./spoolShipper.ts";
+import { SpoolShipper } from "./spoolShipper.ts";
 
 /**
  * Runs that a crash left behind in this gateway's spool directory: their calls are folded first to last, then their
@@ -16,9 +17,13 @@ export interface ReplayOptions extends Pick<ShipperOptions, "ports" | "clock"> {
 }
 
 /** @returns the shippers at work, so that acknowledgements can be handed to them, and a promise for each one's end */
-export function replayRuns(options: ReplayOptions): { readonly shipper: SpoolShipper; readonly finished: Promise<void> }[] {
+export function replayRuns(
+  options: ReplayOptions,
+): { readonly shipper: SpoolShipper; readonly finished: Promise<void> }[] {
   return readdirSync(options.spoolDirectory, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && /^gw_[0-9A-Za-z]+$/.test(entry.name) && entry.name !== options.currentRunId)
+    .filter(
+      (entry) => entry.isDirectory() && /^gw_[0-9A-Za-z]+$/.test(entry.name) && entry.name !== options.currentRunId,
+    )
     .map((entry) => {
       const shipper = new SpoolShipper({
         directory: join(options.spoolDirectory, entry.name),

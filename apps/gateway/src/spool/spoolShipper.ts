@@ -316,7 +316,10 @@ export class SpoolShipper {
 
   /** The end of a line is missing: the process was killed while it wrote, so this call was never answered. */
   #reportTorn(segment: Segment): void {
-    this.#options.logger.warn({ segment: segment.path, bytes: segment.carry.length }, "a call was cut short by a crash");
+    this.#options.logger.warn(
+      { segment: segment.path, bytes: segment.carry.length },
+      "a call was cut short by a crash",
+    );
     segment.carry = "";
   }
 }

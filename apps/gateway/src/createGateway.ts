@@ -1,0 +1,269 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { createEtcdStore, UpstreamRegistry } from "@tollgate/config";
+import { foldCalls, PUSH_SUBJECTS } from "@tollgate/contracts";
+import { createDatabase } from "@tollgate/db";
+import type { Clock, Logger } from "@tollgate/kernel";
+import { newId } from "@tollgate/kernel";
+import { PushBus, Queues } from "@tollgate/messaging";
+import { closeHolder, leaseBudgets, openHolder, renewHolder } from "@tollgate/services/budgets";
+import { loadCatalogue, readCatalogueVersion } from "@tollgate/services/catalog";
+import { createTokenIssuer } from "@tollgate/services/customers";
+import type { KeyRecord } from "@tollgate/services/keys";
+import { loadKeyRecord } from "@tollgate/services/keys";
+import { readFoldedMarks } from "@tollgate/services/metering";
+import { LRUCache } from "lru-cache";
+import { BudgetPool } from "./budgets/budgetPool.ts";
+import { CatalogueCache } from "./catalogue/catalogueCache.ts";
+import type { GatewayEnv } from "./env.ts";
+import { UpstreamPools } from "./forward/upstreamPools.ts";
+import type { Gateway } from "./gateway.ts";
+import { createGatewayServer } from "./gatewayServer.ts";
+import { Holder } from "./holder.ts";
+import { Caller } from "./identity/caller.ts";
+import { KeyCache } from "./identity/keyCache.ts";
+import { SlidingWindow } from "./limits/slidingWindow.ts";
+import { GatewayMetrics } from "./metrics.ts";
+import { PushListener } from "./push.ts";
+import { lockSpoolDirectory } from "./spool/lockSpoolDirectory.ts";
+import { replayRuns } from "./spool/replayRuns.ts";
+import { Spool } from "./spool/spool.ts";
+import type { ShipperPorts } from "./spool/spoolShipper.ts";
+import { SpoolShipper } from "./spool/spoolShipper.ts";
+
+/** How long a shutdown waits for calls in flight, and then for what they left in the spool to be folded. */
+const DRAIN_CALLS_MS = 8_000;
+const DRAIN_SPOOL_MS = 5_000;
+
+export interface RunningGateway {
+  readonly port: number;
+  /** Stops taking calls, finishes those in flight, ships what is in the spool and gives the leases back. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Builds a gateway out of its parts and lets it listen. It starts without any of its dependencies and answers 503 until
+ * it has what it needs; it never needs them all at once again.
+ * @throws Error when another process uses the spool directory, or the port is taken
+ */
+export async function createGateway(options: {
+  readonly env: GatewayEnv;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The spool cannot be written: the process should be stopped and started again. */
+  readonly onFatal: (error: Error) => void;
+}): Promise<RunningGateway> {
+  const { env, clock, logger } = options;
+  mkdirSync(env.GATEWAY_SPOOL_DIR, { recursive: true });
+  const unlock = lockSpoolDirectory(env.GATEWAY_SPOOL_DIR);
+  const runId = newId("gateway");
+  const database = createDatabase({ url: env.DATABASE_URL, applicationName: `gateway ${runId}`, connectionsMax: 6 });
+  const dbContext = {
+    database,
+    db: database.db,
+    isInTransaction: false,
+    clock,
+    logger,
+    actor: { kind: "system", task: "gateway" },
+    requestId: runId,
+  } as const;
+  const bus = new PushBus({ url: env.NATS_URL, name: `gateway ${runId}`, logger });
+  const queues = new Queues({
+    redisUrl: env.REDIS_URL,
+    prefix: env.QUEUE_PREFIX,
+    onError: (error) => logger.debug({ err: error }, "Redis"),
+  });
+  const store = createEtcdStore({ url: env.ETCD_URL, clock, logger });
+  const registry = new UpstreamRegistry({ store, clock, logger });
+  const metrics = new GatewayMetrics();
+  const listener = new PushListener(clock, bus);
+  let isDraining = false;
+
+  const holder = new Holder({
+    runId,
+    logger,
+    ports: {
+      open: (id) => openHolder(database, clock, id),
+      renew: (id) => renewHolder(database, clock, id),
+    },
+    onReopened: () => budgets.forgetAll(),
+  });
+  const budgets = new BudgetPool({
+    clock,
+    logger,
+    sliceSeconds: env.GATEWAY_SLICE_SECONDS,
+    holderId: holder.current,
+    onHolderClosed: () => holder.reopen(),
+    ports: {
+      lease: (holderId, requests) => leaseBudgets({ database, clock, holderId, requests }),
+      recall: (holderId, budgetIds) => bus.publish(PUSH_SUBJECTS.recall, { holderId, budgetIds }),
+      announceReturned: (holderId, budgetIds) => bus.publish(PUSH_SUBJECTS.recalled, { holderId, budgetIds }),
+    },
+  });
+  const windows = new LRUCache<string, SlidingWindow>({ max: env.GATEWAY_KEY_CACHE_MAX });
+  const keys = new KeyCache<Caller>({
+    clock,
+    logger,
+    entriesMax: env.GATEWAY_KEY_CACHE_MAX,
+    isPushAlive: listener.isAlive,
+    ports: {
+      load: (hash) => loadKeyRecord({ ctx: dbContext, input: { hash } }),
+      toEntry: (record) => new Caller(record, budgets, windowOf(windows, record)),
+    },
+  });
+  const catalogue = new CatalogueCache({
+    clock,
+    logger,
+    ports: {
+      load: () => loadCatalogue({ ctx: dbContext }),
+      readVersion: () => readCatalogueVersion({ ctx: dbContext }),
+    },
+  });
+  const issuer = createTokenIssuer({
+    database,
+    clock,
+    settings: { masterSecret: env.TOLLGATE_SECRET, publicApiUrl: env.PUBLIC_API_URL },
+  });
+  const shipperPorts: ShipperPorts = {
+    send: (batch, attempt) =>
+      queues.enqueue(foldCalls, batch, { id: `${batch.source}-${batch.sequence}-${attempt}`, keep: false }),
+    readFolded: (sources) => readFoldedMarks(database, sources),
+  };
+  const runDirectory = join(env.GATEWAY_SPOOL_DIR, runId);
+  const spool = new Spool({
+    directory: runDirectory,
+    logger,
+    isFsyncOn: env.GATEWAY_SPOOL_FSYNC === "on",
+    onWritten: () => shipper.notify(),
+    onFailed: options.onFatal,
+  });
+  const shipper = new SpoolShipper({
+    directory: runDirectory,
+    runId,
+    ports: shipperPorts,
+    clock,
+    logger,
+    openSegment: () => (isDraining && metrics.inFlight === 0 ? undefined : spool.segmentNumber),
+  });
+  const replays = replayRuns({
+    spoolDirectory: env.GATEWAY_SPOOL_DIR,
+    currentRunId: runId,
+    ports: shipperPorts,
+    clock,
+    logger,
+    closeRun: (oldRunId) => closeRun(oldRunId),
+  });
+  const closeRun = async (oldRunId: string): Promise<void> => {
+    const rows = await database.sql`
+      select id from budget_holders
+      where id >= ${`${oldRunId}.`} and id < ${`${oldRunId}/`} and closed_at is null`;
+    for (const row of rows) await closeHolder(database, clock, String(row["id"]));
+  };
+  metrics.spoolUnfolded = () =>
+    [shipper, ...replays.map((replay) => replay.shipper)].reduce((sum, each) => sum + each.unfolded, 0);
+  for (const { finished } of replays) finished.catch((error: unknown) => logger.error({ err: error }, "replay failed"));
+
+  const gateway: Gateway = {
+    clock,
+    logger,
+    keys,
+    catalogue,
+    budgets,
+    spool,
+    metrics,
+    upstreams: new UpstreamPools({
+      connections: env.GATEWAY_UPSTREAM_CONNECTIONS,
+      instancesOf: (api) => registry.instances(api),
+    }),
+    rules: { freeCallOverCapMicros: env.FREE_CALL_OVER_CAP_PRICE_MICROS },
+    holderId: holder.current,
+    signUpstreamToken: async (caller, api) => {
+      const signedAtMs = clock.nowMs();
+      const { record } = caller;
+      const text = await issuer.signUpstreamToken({
+        projectId: record.project.id,
+        keyId: record.keyId,
+        scopes: record.scopes,
+        billingAccountId: record.billingAccount.id,
+        api,
+      });
+      const token = { authorization: `Bearer ${text}`, signedAtMs };
+      caller.tokens.set(api, token);
+      return token;
+    },
+    isDraining: () => isDraining,
+  };
+  listener.listen({
+    keys,
+    catalogue,
+    budgets,
+    holderId: holder.current,
+    onFolded: (source, through) => {
+      shipper.onFolded(source, through);
+      for (const replay of replays) replay.shipper.onFolded(source, through);
+    },
+  });
+  catalogue.refresh().catch((error: unknown) => logger.warn({ err: error }, "the catalogue cannot be loaded yet"));
+  holder.open().catch((error: unknown) => logger.warn({ err: error }, "the leases cannot be opened yet"));
+
+  const server = createGatewayServer(gateway, () => ({
+    isReady: !isDraining && catalogue.isLoaded && holder.current() !== undefined && spool.failure === undefined,
+    dependencies: {
+      database: holder.current() !== undefined ? "up" : "down",
+      catalogue: catalogue.isLoaded ? "loaded" : "loading",
+      events: listener.isAlive() ? "up" : "down",
+      upstreams: registry.status().isHealthy ? "up" : "down",
+    },
+  }));
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(env.GATEWAY_PORT, env.GATEWAY_HOST, resolve);
+  });
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : env.GATEWAY_PORT;
+
+  const stop = async (): Promise<void> => {
+    isDraining = true;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    await Promise.race([closed, sleep(DRAIN_CALLS_MS)]);
+    server.closeAllConnections();
+    spool.flush();
+    await Promise.race([budgets.drain(), sleep(2_000)]);
+    const isEmpty = await Promise.race([
+      shipper.waitUntilEmpty().then(() => true),
+      sleep(DRAIN_SPOOL_MS).then(() => false),
+    ]);
+    holder.stop();
+    catalogue.close();
+    if (isEmpty) {
+      spool.close();
+      shipper.removeDirectory();
+      // Without this, the leases come back when the grace is over.
+      await Promise.all(holder.ids.map((id) => closeHolder(database, clock, id))).catch((error: unknown) =>
+        logger.warn({ err: error }, "the leases could not be given back"),
+      );
+    } else {
+      logger.warn({ calls: shipper.unfolded }, "stopped with calls in the spool; the next start folds them");
+      spool.close();
+      shipper.close();
+    }
+    registry.close();
+    await Promise.all([bus.close(), queues.close(), gateway.upstreams.close(), store.close(), database.close()]);
+    unlock();
+  };
+  logger.info({ port, runId }, "gateway listens");
+  return { port, stop };
+}
+
+/** The window of a key's own limit; rotated keys share it, and it outlives a reload of the key. */
+function windowOf(windows: LRUCache<string, SlidingWindow>, record: KeyRecord): SlidingWindow | undefined {
+  const limit = record.rateLimitPerSecond;
+  if (limit === null) return undefined;
+  const window = windows.get(record.rootKeyId) ?? new SlidingWindow(limit);
+  window.limit = limit;
+  windows.set(record.rootKeyId, window);
+  return window;
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());

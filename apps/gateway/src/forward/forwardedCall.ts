@@ -1,0 +1,380 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { ERROR_CODES } from "@tollgate/kernel";
+import type { CallOutcome } from "@tollgate/services/metering";
+import type { Refusal } from "../admission/refusal.ts";
+import { REFUSALS } from "../admission/refusal.ts";
+import type { Reservation } from "../admission/reserve.ts";
+import { answerRefusal } from "../answer.ts";
+import type { RoutedApi, RoutedEndpoint } from "../catalogue/catalogueCache.ts";
+import type { Gateway } from "../gateway.ts";
+import type { Caller, UpstreamToken } from "../identity/caller.ts";
+import type { SpoolWaiter } from "../spool/spool.ts";
+import { BodyMeter } from "./bodyMeter.ts";
+import type { AnswerHead } from "./headers.ts";
+import { readAnswerHead, requestHeaders, traceparentOf } from "./headers.ts";
+import type { UpstreamTarget } from "./upstreamPools.ts";
+
+/**
+ * A call on its way to the upstream and back. The answer streams as it comes, but its last byte (the end of the last
+ * chunk, or the chunk that completes a known length) waits until the call is on file: what a client has received in full
+ * has been recorded, whatever dies next.
+ *
+ * The object is itself the handler of the HTTP client, and the waiter of the spool, so that a call costs one object.
+ */
+const TOKEN_FRESH_MS = 30_000;
+const TOKEN_LIFETIME_MS = 55_000;
+const CLIENT_CLOSED_STATUS = 499;
+
+type Phase = "waiting" | "streaming" | "recording" | "done";
+
+export interface Route {
+  readonly api: RoutedApi;
+  readonly endpoint: RoutedEndpoint;
+  readonly path: string;
+}
+
+export class ForwardedCall implements SpoolWaiter {
+  readonly #gateway: Gateway;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #callId: string;
+  readonly #caller: Caller;
+  readonly #route: Route;
+  readonly #reservation: Reservation;
+  readonly #holderId: string;
+  readonly #startedAtMs: number;
+  readonly #startedTick = performance.now();
+
+  #phase: Phase = "waiting";
+  #target: UpstreamTarget | undefined;
+  #tries = 0;
+  #isAtTarget = false;
+  #abort: ((error?: Error) => void) | undefined;
+  #resume: (() => void) | undefined;
+  #body: BodyMeter | IncomingMessage | null = null;
+  #status = 0;
+  #statusMessage = "";
+  #head: AnswerHead | undefined;
+  #answerBytes = 0;
+  #finalChunk: Buffer | undefined;
+  #failure: Refusal | undefined;
+  #chargedMicros = 0;
+  #units = 1;
+
+  constructor(
+    gateway: Gateway,
+    request: IncomingMessage,
+    response: ServerResponse,
+    callId: string,
+    caller: Caller,
+    route: Route,
+    reservation: Reservation,
+  ) {
+    this.#gateway = gateway;
+    this.#request = request;
+    this.#response = response;
+    this.#callId = callId;
+    this.#caller = caller;
+    this.#route = route;
+    this.#reservation = reservation;
+    this.#holderId = gateway.holderId() ?? "";
+    this.#startedAtMs = gateway.clock.nowMs();
+  }
+
+  start(): void {
+    this.#gateway.metrics.inFlight += 1;
+    this.#response.on("close", () => this.#onClientClosed());
+    this.#body = this.#requestBody();
+    const token = this.#caller.tokens.get(this.#route.api.name);
+    const ageMs = token === undefined ? Number.POSITIVE_INFINITY : this.#startedAtMs - token.signedAtMs;
+    if (token !== undefined && ageMs < TOKEN_FRESH_MS) {
+      this.#dispatch(token);
+      return;
+    }
+    const signing = this.#gateway.signUpstreamToken(this.#caller, this.#route.api.name);
+    if (token !== undefined && ageMs < TOKEN_LIFETIME_MS) {
+      signing.catch((error: unknown) => this.#gateway.logger.warn({ err: error }, "no new token for the upstream"));
+      this.#dispatch(token);
+      return;
+    }
+    signing.then(
+      (fresh) => this.#dispatch(fresh),
+      (error: unknown) => {
+        this.#gateway.logger.warn({ err: error }, "no token for the upstream");
+        this.#fail(REFUSALS.budgets);
+      },
+    );
+  }
+
+  #dispatch(token: UpstreamToken): void {
+    if (this.#phase !== "waiting") return;
+    const { api, endpoint, path } = this.#route;
+    const nowMs = this.#gateway.clock.nowMs();
+    const target = this.#gateway.upstreams.choose(api.name, api.upstreamUrls, nowMs, this.#target);
+    if (target === undefined) {
+      this.#fail(REFUSALS.noUpstream);
+      return;
+    }
+    this.#target = target;
+    this.#tries += 1;
+    this.#isAtTarget = true;
+    target.inFlight += 1;
+    const { headers: incoming, rawHeaders, socket } = this.#request;
+    const headers = requestHeaders(rawHeaders, incoming.connection);
+    headers.push("authorization", token.authorization);
+    headers.push("traceparent", traceparentOf(incoming["traceparent"] as string | undefined));
+    headers.push("tollgate-call-id", this.#callId);
+    headers.push("x-forwarded-for", socket.remoteAddress ?? "", "x-forwarded-proto", "http");
+    const request = {
+      path: target.basePath + path,
+      method: this.#request.method as "GET",
+      headers,
+      body: this.#body,
+      headersTimeout: endpoint.timeoutMs,
+    };
+    // The handler with raw headers: parsing them into an object, to make an array of it again, costs a tenth of a call.
+    target.pool.dispatch(request, this as unknown as Parameters<typeof target.pool.dispatch>[1]);
+  }
+
+  #requestBody(): BodyMeter | IncomingMessage | null {
+    const { headers } = this.#request;
+    if (headers["transfer-encoding"] !== undefined) {
+      const meter = new BodyMeter(this.#route.endpoint.bodyBytesMax);
+      this.#request.pipe(meter);
+      this.#request.on("error", (error) => meter.destroy(error));
+      return meter;
+    }
+    const length = headers["content-length"];
+    return length === undefined || length === "0" ? null : this.#request;
+  }
+
+  // What the HTTP client calls.
+
+  onConnect(abort: (error?: Error) => void): void {
+    this.#abort = abort;
+    if (this.#phase === "done") abort();
+  }
+
+  onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, statusMessage: string): boolean {
+    if (status < 200) return true;
+    this.#resume = resume;
+    this.#status = status;
+    this.#statusMessage = statusMessage;
+    this.#head = readAnswerHead(rawHeaders);
+    this.#target?.succeeded();
+    // A stream's head goes out at once, even if its first event takes its time. A body of known length comes along with it.
+    if (this.#head.contentLength < 0) setImmediate(() => this.#flushHead());
+    return true;
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.#answerBytes += chunk.length;
+    if (this.#phase === "done" || this.#phase === "recording") return true;
+    const contentLength = this.#head?.contentLength ?? -1;
+    if (contentLength >= 0 && this.#answerBytes >= contentLength) {
+      this.#finalChunk = chunk;
+      return true;
+    }
+    if (this.#phase === "waiting") this.#beginStreaming();
+    const isFlowing = this.#response.write(chunk);
+    if (!isFlowing) this.#response.once("drain", () => this.#resume?.());
+    return isFlowing;
+  }
+
+  onComplete(): void {
+    this.#leaveTarget();
+    if (this.#phase === "done" || this.#phase === "recording") return;
+    this.#settle(this.#status);
+    this.#record(this.#status);
+  }
+
+  onError(error: Error): void {
+    this.#leaveTarget();
+    if (this.#phase === "done" || this.#phase === "recording") return;
+    if (this.#response.destroyed || this.#request.errored !== null) {
+      this.#onClientClosed();
+      return;
+    }
+    const code = (error as { code?: string }).code ?? "";
+    this.#gateway.logger.debug({ err: error, callId: this.#callId }, "upstream failed");
+    if (code === "BODY_TOO_LARGE") this.#fail(REFUSALS.tooLarge);
+    else if (code === "UND_ERR_INVALID_ARG") this.#fail(REFUSALS.badPath);
+    else if (this.#head !== undefined) this.#fail(REFUSALS.unreachable);
+    else this.#retryOrFail(code);
+  }
+
+  #retryOrFail(code: string): void {
+    this.#target?.failed(this.#gateway.clock.nowMs());
+    const token = this.#caller.tokens.get(this.#route.api.name);
+    if (token !== undefined && this.#mayRetry()) this.#dispatch(token);
+    else if (code.endsWith("TIMEOUT") && code !== "UND_ERR_CONNECT_TIMEOUT") this.#fail(REFUSALS.timeout);
+    else this.#fail(REFUSALS.unreachable);
+  }
+
+  /** Once, on another instance if there is one, for methods that may be repeated and have no body to send again. */
+  #mayRetry(): boolean {
+    const { method } = this.#request;
+    return this.#tries === 1 && this.#body === null && (method === "GET" || method === "HEAD" || method === "OPTIONS");
+  }
+
+  #leaveTarget(): void {
+    if (!this.#isAtTarget || this.#target === undefined) return;
+    this.#isAtTarget = false;
+    this.#target.inFlight -= 1;
+  }
+
+  // What it costs.
+
+  /** Settles the reservation: what the call costs is drawn, the rest goes back. */
+  #settle(status: number): void {
+    const { outcome, amount, unitPriceMicros } = this.#reservation;
+    if (this.#isFree(status)) {
+      this.#giveBack(amount);
+      return;
+    }
+    this.#units = this.#countUnits();
+    if (outcome !== "charged") return;
+    this.#chargedMicros = unitPriceMicros * this.#units;
+    if (this.#chargedMicros < amount) this.#giveBack(amount - this.#chargedMicros);
+  }
+
+  /** An upstream failure costs nothing; a refusal by the upstream costs only where the endpoint says so. */
+  #isFree(status: number): boolean {
+    return status >= 500 || (status >= 400 && !this.#route.endpoint.isChargedOn4xx);
+  }
+
+  #giveBack(amount: number): void {
+    for (const slice of this.#reservation.slices) this.#gateway.budgets.giveBack(slice, amount, this.#holderId);
+  }
+
+  /** Never more units than were set aside: the caller agreed to no more. */
+  #countUnits(): number {
+    const { unit, unitsMax } = this.#route.endpoint;
+    switch (unit) {
+      case "call":
+        return 1;
+      case "byte":
+        return Math.min(this.#answerBytes, unitsMax);
+      case "millisecond":
+        return Math.min(Math.ceil(performance.now() - this.#startedTick), unitsMax);
+      default: {
+        const units = this.#head?.units ?? -1;
+        return units < 0 ? unitsMax : Math.min(units, unitsMax);
+      }
+    }
+  }
+
+  // What is written down.
+
+  #record(status: number): void {
+    this.#phase = this.#phase === "streaming" ? "streaming" : "recording";
+    const { outcome: reserved, slices, amount, unitPriceMicros } = this.#reservation;
+    const isFailure = this.#failure !== undefined || status >= 500 || status === CLIENT_CLOSED_STATUS;
+    const isFree = isFailure || this.#isFree(status);
+    const outcome: CallOutcome = isFailure ? "failed" : isFree ? "uncharged" : reserved;
+    const latencyMs = Math.round(performance.now() - this.#startedTick);
+    let draws = "";
+    if (!isFree) {
+      const drawn = reserved === "charged" ? this.#chargedMicros : amount;
+      for (const slice of drawn > 0 ? slices : []) draws += (draws === "" ? "" : ",") + slice.drawText(drawn);
+    }
+    const subject = this.#caller.recordSubject(this.#holderId, this.#route.endpoint.id);
+    const units = isFree ? 0 : this.#units;
+    const price = reserved === "charged" ? unitPriceMicros : 0;
+    const record = `${this.#callId}\t${this.#startedAtMs}\t${subject}\t${outcome}\t${status}\t${latencyMs}\t${units}\t${price}\t${this.#chargedMicros}\t${this.#requestBytes()}\t${this.#answerBytes}\t${draws}`;
+    this.#gateway.metrics.inFlight -= 1;
+    this.#gateway.metrics.countCall(outcome, latencyMs);
+    this.#gateway.spool.append(this.#caller.partition, record, this);
+  }
+
+  #requestBytes(): number {
+    if (this.#body instanceof BodyMeter) return this.#body.bytes;
+    return this.#body === null ? 0 : Number(this.#request.headers["content-length"]);
+  }
+
+  onRecorded(): void {
+    const wasStreaming = this.#phase === "streaming";
+    this.#phase = "done";
+    if (this.#failure !== undefined) {
+      if (wasStreaming) this.#response.destroy();
+      else answerRefusal(this.#response, this.#failure, this.#callId, this.#route.path.split("?", 1)[0] ?? "");
+      return;
+    }
+    if (this.#response.destroyed) return;
+    if (!wasStreaming) this.#writeHead(true);
+    else if (this.#isMeasured()) this.#response.addTrailers({ "Tollgate-Price": String(this.#chargedMicros) });
+    this.#response.end(this.#finalChunk);
+  }
+
+  onRecordFailed(): void {
+    this.#phase = "done";
+    this.#response.destroy();
+  }
+
+  // What the client gets.
+
+  #beginStreaming(): void {
+    this.#phase = "streaming";
+    this.#writeHead(false);
+  }
+
+  #flushHead(): void {
+    if (this.#phase !== "waiting" || this.#response.destroyed) return;
+    this.#beginStreaming();
+    this.#response.flushHeaders();
+  }
+
+  /** Whether the price is known only when the last byte has come. */
+  #isMeasured(): boolean {
+    const { unit } = this.#route.endpoint;
+    return this.#reservation.outcome === "charged" && (unit === "byte" || unit === "millisecond");
+  }
+
+  #writeHead(isComplete: boolean): void {
+    const head = this.#head;
+    if (head === undefined) return;
+    const { headers } = head;
+    headers.push("Tollgate-Call-Id", this.#callId);
+    const isMeasured = !isComplete && this.#isMeasured();
+    if (!isMeasured) headers.push("Tollgate-Price", String(isComplete ? this.#chargedMicros : this.#expectedPrice()));
+    else if (head.contentLength < 0) headers.push("Trailer", "Tollgate-Price");
+    const { wallet } = this.#caller;
+    if (wallet !== undefined && wallet.askedAtMs > 0)
+      headers.push("Tollgate-Balance", String(wallet.available + wallet.remaining));
+    const window = this.#caller.keyWindow;
+    if (window !== undefined) {
+      headers.push("RateLimit-Policy", `"key";q=${window.limit};w=1`);
+      headers.push("RateLimit", `"key";r=${window.remaining(this.#gateway.clock.nowMs())};t=1`);
+    }
+    for (const part of this.#route.api.deprecationHeaders) headers.push(part);
+    this.#response.writeHead(this.#status, this.#statusMessage, headers);
+  }
+
+  #expectedPrice(): number {
+    if (this.#reservation.outcome !== "charged" || this.#isFree(this.#status)) return 0;
+    return this.#reservation.unitPriceMicros * this.#countUnits();
+  }
+
+  // What goes wrong.
+
+  /** The upstream failed: nothing is charged, everything set aside goes back, and the failure is in the usage. */
+  #fail(refusal: Refusal): void {
+    if (this.#phase === "done" || this.#phase === "recording") return;
+    this.#failure = refusal;
+    this.#chargedMicros = 0;
+    this.#giveBack(this.#reservation.amount);
+    this.#record(ERROR_CODES[refusal.code].status);
+  }
+
+  /** The client is gone. If the upstream had answered, the call was served and is charged; else it is given up. */
+  #onClientClosed(): void {
+    if (this.#phase === "done" || this.#phase === "recording") return;
+    const wasAnswered = this.#head !== undefined;
+    const status = wasAnswered ? this.#status : CLIENT_CLOSED_STATUS;
+    if (wasAnswered) this.#settle(status);
+    else this.#giveBack(this.#reservation.amount);
+    this.#phase = "recording";
+    this.#record(status);
+    this.#abort?.(new Error("The client is gone"));
+  }
+}

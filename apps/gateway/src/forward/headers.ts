@@ -1,0 +1,138 @@
+import { randomFillSync } from "node:crypto";
+
+/**
+ * Headers on their way through. Hop-by-hop headers (RFC 9110, section 7.6.1) end here in both directions, and so does the
+ * caller's key.
+ */
+const HOP_BY_HOP = [
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+];
+
+const NOT_TO_UPSTREAM = new Set([
+  ...HOP_BY_HOP,
+  "authorization",
+  "expect",
+  "host",
+  "traceparent",
+  "tollgate-call-id",
+  "tollgate-units",
+  "x-forwarded-for",
+  "x-forwarded-proto",
+]);
+
+const NOT_TO_CLIENT = new Set([
+  ...HOP_BY_HOP,
+  "tollgate-units",
+  "tollgate-call-id",
+  "tollgate-price",
+  "tollgate-balance",
+  "ratelimit",
+  "ratelimit-policy",
+]);
+
+/** Whether a header of this spelling stops here; spellings that were seen are kept, as there are few. */
+class HeaderFilter {
+  readonly #stopped: ReadonlySet<string>;
+  readonly #seen = new Map<string, boolean>();
+
+  constructor(stopped: ReadonlySet<string>) {
+    this.#stopped = stopped;
+  }
+
+  stops(name: string): boolean {
+    const seen = this.#seen.get(name);
+    if (seen !== undefined) return seen;
+    const stops = this.#stopped.has(name.toLowerCase());
+    if (this.#seen.size < 1_000) this.#seen.set(name, stops);
+    return stops;
+  }
+}
+
+const toUpstream = new HeaderFilter(NOT_TO_UPSTREAM);
+const toClient = new HeaderFilter(NOT_TO_CLIENT);
+
+/** The request's headers without what stops here; `connection` may name more that do. */
+export function requestHeaders(rawHeaders: readonly string[], connection: string | undefined): string[] {
+  const named = namedByConnection(connection);
+  const headers: string[] = [];
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] as string;
+    if (toUpstream.stops(name) || named?.has(name.toLowerCase()) === true) continue;
+    headers.push(name, rawHeaders[index + 1] as string);
+  }
+  return headers;
+}
+
+/** What an answer's head says to the gateway itself. */
+export interface AnswerHead {
+  /** For the client: without what stops here. */
+  readonly headers: string[];
+  /** The length of the body, or -1 if the answer does not say. */
+  readonly contentLength: number;
+  /** The units that the upstream counted, or -1. */
+  readonly units: number;
+}
+
+/** Reads an answer's head as the client's parser gives it. */
+export function readAnswerHead(rawHeaders: readonly Buffer[]): AnswerHead {
+  const headers: string[] = [];
+  let contentLength = -1;
+  let units = -1;
+  let connection: string | undefined;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = (rawHeaders[index] as Buffer).toString("latin1");
+    const value = (rawHeaders[index + 1] as Buffer).toString("latin1");
+    if (toClient.stops(name)) {
+      const lower = name.toLowerCase();
+      if (lower === "tollgate-units" && /^\d{1,15}$/.test(value)) units = Number(value);
+      else if (lower === "connection") connection = value;
+      continue;
+    }
+    if (name.length === 14 && name.toLowerCase() === "content-length") contentLength = Number(value);
+    headers.push(name, value);
+  }
+  const named = namedByConnection(connection);
+  return { headers: named === undefined ? headers : without(headers, named), contentLength, units };
+}
+
+function namedByConnection(connection: string | undefined): ReadonlySet<string> | undefined {
+  if (connection === undefined || connection === "keep-alive" || connection === "close") return undefined;
+  const names = connection.split(",").map((name) => name.trim().toLowerCase());
+  const others = names.filter((name) => name !== "keep-alive" && name !== "close" && name !== "");
+  return others.length === 0 ? undefined : new Set(others);
+}
+
+function without(headers: readonly string[], names: ReadonlySet<string>): string[] {
+  const kept: string[] = [];
+  for (let index = 0; index < headers.length; index += 2) {
+    if (!names.has((headers[index] as string).toLowerCase())) {
+      kept.push(headers[index] as string, headers[index + 1] as string);
+    }
+  }
+  return kept;
+}
+
+const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})$/;
+const randomPool = Buffer.allocUnsafe(24 * 256);
+let randomOffset = randomPool.length;
+
+/** The `traceparent` of a call (W3C Trace Context): the caller's trace, or a new one, with a span of its own. */
+export function traceparentOf(incoming: string | undefined): string {
+  if (randomOffset === randomPool.length) {
+    randomFillSync(randomPool);
+    randomOffset = 0;
+  }
+  const random = randomPool.toString("hex", randomOffset, randomOffset + 24);
+  randomOffset += 24;
+  const match = incoming === undefined ? null : TRACEPARENT.exec(incoming);
+  if (match === null) return `00-${random.slice(0, 32)}-${random.slice(32)}-00`;
+  return `00-${match[1]}-${random.slice(32)}-${match[2]}`;
+}

@@ -1,0 +1,25 @@
+import type { Clock, Logger } from "@tollgate/kernel";
+import type { PriceRules } from "./admission/reserve.ts";
+import type { BudgetPool } from "./budgets/budgetPool.ts";
+import type { CatalogueCache } from "./catalogue/catalogueCache.ts";
+import type { UpstreamPools } from "./forward/upstreamPools.ts";
+import type { Caller, UpstreamToken } from "./identity/caller.ts";
+import type { KeyCache } from "./identity/keyCache.ts";
+import type { GatewayMetrics } from "./metrics.ts";
+import type { Spool } from "./spool/spool.ts";
+
+/** What a call needs; made once by the app. */
+export interface Gateway {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly keys: KeyCache<Caller>;
+  readonly catalogue: CatalogueCache;
+  readonly budgets: BudgetPool;
+  readonly upstreams: UpstreamPools;
+  readonly spool: Spool;
+  readonly metrics: GatewayMetrics;
+  readonly rules: PriceRules;
+  readonly holderId: () => string | undefined;
+  readonly signUpstreamToken: (caller: Caller, api: string) => Promise<UpstreamToken>;
+  readonly isDraining: () => boolean;
+}

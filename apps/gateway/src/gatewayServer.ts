@@ -1,0 +1,78 @@
+import type { Server } from "node:http";
+import { createServer } from "node:http";
+import { newId } from "@tollgate/kernel";
+import { REFUSALS } from "./admission/refusal.ts";
+import { answerRefusal } from "./answer.ts";
+import type { Gateway } from "./gateway.ts";
+import { handleCall } from "./handleCall.ts";
+
+/** What the probes say of each dependency. */
+export type Readiness = () => { readonly isReady: boolean; readonly dependencies: Readonly<Record<string, string>> };
+
+/**
+ * The gateway's HTTP server: calls, probes and metrics. Heads must come within ten seconds and be smaller than 16 KiB, so
+ * that a slow or endless one ties up nothing; bodies stream for as long as their endpoint lets them.
+ */
+export function createGatewayServer(gateway: Gateway, readiness: Readiness): Server {
+  const server = createServer(
+    {
+      keepAliveTimeout: 65_000,
+      headersTimeout: 10_000,
+      requestTimeout: 300_000,
+      maxHeaderSize: 16_384,
+      connectionsCheckingInterval: 2_000,
+      noDelay: true,
+      insecureHTTPParser: false,
+      requireHostHeader: true,
+    },
+    (request, response) => {
+      const url = request.url ?? "/";
+      if (url.startsWith("/v1/")) {
+        handleCall(gateway, request, response);
+        return;
+      }
+      switch (url.split("?", 1)[0]) {
+        case "/healthz":
+          response.writeHead(200, { "content-type": "text/plain" }).end("ok\n");
+          return;
+        case "/readyz": {
+          const state = readiness();
+          response
+            .writeHead(state.isReady ? 200 : 503, { "content-type": "application/json" })
+            .end(`${JSON.stringify({ ready: state.isReady, dependencies: state.dependencies })}\n`);
+          return;
+        }
+        case "/metrics":
+          gateway.metrics.registry.metrics().then(
+            (text) => response.writeHead(200, { "content-type": gateway.metrics.registry.contentType }).end(text),
+            (error: unknown) => {
+              gateway.logger.error({ err: error }, "metrics failed");
+              response.writeHead(500).end();
+            },
+          );
+          return;
+        default:
+          answerRefusal(response, url.startsWith("/") ? REFUSALS.noRoute : REFUSALS.badTarget, newId("call"), url);
+      }
+    },
+  );
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    if (!socket.writable || error.code === "ECONNRESET") {
+      socket.destroy();
+      return;
+    }
+    socket.end(`HTTP/1.1 ${clientErrorStatus(error.code)}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  });
+  return server;
+}
+
+function clientErrorStatus(code: string | undefined): string {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return "431 Request Header Fields Too Large";
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return "408 Request Timeout";
+    default:
+      return "400 Bad Request";
+  }
+}

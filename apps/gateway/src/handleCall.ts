@@ -1,0 +1,161 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { newId, TollgateError } from "@tollgate/kernel";
+import type { Refusal } from "./admission/refusal.ts";
+import { methodRefusal, REFUSALS, scopeRefusal } from "./admission/refusal.ts";
+import type { Reservation, Shortage } from "./admission/reserve.ts";
+import { reserve } from "./admission/reserve.ts";
+import { answerRefusal } from "./answer.ts";
+import type { Route } from "./forward/forwardedCall.ts";
+import { ForwardedCall } from "./forward/forwardedCall.ts";
+import { readKey, readTarget, upstreamPath } from "./forward/target.ts";
+import type { Gateway } from "./gateway.ts";
+import type { Caller } from "./identity/caller.ts";
+
+/**
+ * The decision about a call, in the contract's order, first refusal wins. A warm call passes through without waiting for
+ * anything; one that needs its key or a slice of a budget waits for that and is decided then.
+ */
+const BUDGET_ROUNDS_MAX = 50;
+
+export function handleCall(gateway: Gateway, request: IncomingMessage, response: ServerResponse): void {
+  const callId = newId("call");
+  const text = readKey(request.headers.authorization);
+  const known = text === undefined ? null : gateway.keys.find(text, gateway.clock.nowMs());
+  if (known === undefined && text !== undefined) {
+    void loadThenDecide(gateway, request, response, callId, text);
+    return;
+  }
+  decide(gateway, request, response, callId, known ?? (text === undefined ? REFUSALS.noKey : REFUSALS.unknownKey));
+}
+
+async function loadThenDecide(
+  gateway: Gateway,
+  request: IncomingMessage,
+  response: ServerResponse,
+  callId: string,
+  text: string,
+): Promise<void> {
+  let caller: Caller | Refusal;
+  try {
+    caller = (await gateway.keys.load(text)) ?? REFUSALS.unknownKey;
+  } catch (error) {
+    gateway.logger.warn({ err: error }, "a key cannot be loaded");
+    caller = REFUSALS.keys;
+  }
+  decide(gateway, request, response, callId, caller);
+}
+
+function decide(
+  gateway: Gateway,
+  request: IncomingMessage,
+  response: ServerResponse,
+  callId: string,
+  caller: Caller | Refusal,
+): void {
+  const route = "code" in caller ? caller : findRoute(gateway, request, caller);
+  if ("code" in route) {
+    refuse(gateway, request, response, callId, route);
+    return;
+  }
+  const admitted = caller as Caller;
+  const decision = reserve(gateway.budgets, admitted, route.endpoint, gateway.rules, gateway.clock.nowMs());
+  if ("slices" in decision) forward(gateway, request, response, callId, admitted, route, decision);
+  else if ("slice" in decision) void askThenForward(gateway, request, response, callId, admitted, route, decision);
+  else refuseCounted(gateway, request, response, callId, admitted, decision);
+}
+
+/** Steps 1 to 4: the key, the route, the scope, the rate. A call that passes is counted by its rate limits. */
+function findRoute(gateway: Gateway, request: IncomingMessage, caller: Caller): Route | Refusal {
+  const nowMs = gateway.clock.nowMs();
+  if (gateway.isDraining()) return REFUSALS.draining;
+  if (gateway.spool.failure !== undefined) return REFUSALS.spool;
+  const standing = caller.refuse(nowMs, request.socket.remoteAddress ?? "");
+  if (standing !== undefined) return standing;
+  const url = request.url ?? "";
+  const target = readTarget(url);
+  if (target === undefined) return url.startsWith("/") ? REFUSALS.noRoute : REFUSALS.badTarget;
+  if (!gateway.catalogue.isLoaded) return REFUSALS.starting;
+  const api = gateway.catalogue.find(target.api);
+  if (api === undefined) return REFUSALS.noApi;
+  const endpoint = api.endpoints.get(target.endpoint);
+  if (api.isRemoved) return REFUSALS.retired;
+  if (endpoint === undefined) return REFUSALS.noEndpoint;
+  if (endpoint.isRetired) return REFUSALS.retired;
+  const { method } = request;
+  if (method !== endpoint.method && !(method === "HEAD" && endpoint.method === "GET")) {
+    return methodRefusal(endpoint.method === "GET" ? "GET, HEAD" : endpoint.method);
+  }
+  if (!caller.hasScope(api.name)) return scopeRefusal(api.name);
+  const path = upstreamPath(endpoint.path, endpoint.hasPathParameters, target.rest);
+  if (path === undefined) return endpoint.hasPathParameters ? REFUSALS.badPath : REFUSALS.noEndpoint;
+  if (Number(request.headers["content-length"] ?? 0) > endpoint.bodyBytesMax) return REFUSALS.tooLarge;
+  const window = caller.keyWindow;
+  if (window !== undefined) {
+    if (window.remaining(nowMs) <= 0) return REFUSALS.rate;
+    window.count();
+  }
+  return { api, endpoint, path: path + target.query };
+}
+
+/** Asks for the slices that are missing, one after the other, until the call can be decided. */
+async function askThenForward(
+  gateway: Gateway,
+  request: IncomingMessage,
+  response: ServerResponse,
+  callId: string,
+  caller: Caller,
+  route: Route,
+  shortage: Shortage,
+): Promise<void> {
+  let decision: Reservation | Refusal | Shortage = shortage;
+  try {
+    for (let round = 0; "slice" in decision && round < BUDGET_ROUNDS_MAX; round += 1) {
+      await gateway.budgets.wait(decision.slice, decision.amount);
+      decision = reserve(gateway.budgets, caller, route.endpoint, gateway.rules, gateway.clock.nowMs());
+    }
+  } catch (error) {
+    if (!(error instanceof TollgateError)) gateway.logger.error({ err: error, callId }, "budgets cannot be asked for");
+    decision = REFUSALS.budgets;
+  }
+  if ("slices" in decision) forward(gateway, request, response, callId, caller, route, decision);
+  else refuseCounted(gateway, request, response, callId, caller, "slice" in decision ? REFUSALS.budgets : decision);
+}
+
+function forward(
+  gateway: Gateway,
+  request: IncomingMessage,
+  response: ServerResponse,
+  callId: string,
+  caller: Caller,
+  route: Route,
+  reservation: Reservation,
+): void {
+  const call = new ForwardedCall(gateway, request, response, callId, caller, route, reservation);
+  call.start();
+}
+
+/** Refused after the rate limits had counted it: a denied call does not use them up. */
+function refuseCounted(
+  gateway: Gateway,
+  request: IncomingMessage,
+  response: ServerResponse,
+  callId: string,
+  caller: Caller,
+  refusal: Refusal,
+): void {
+  caller.keyWindow?.uncount();
+  refuse(gateway, request, response, callId, refusal);
+}
+
+function refuse(
+  gateway: Gateway,
+  request: IncomingMessage,
+  response: ServerResponse,
+  callId: string,
+  refusal: Refusal,
+): void {
+  gateway.metrics.countRefusal(refusal.reason);
+  const url = request.url ?? "/";
+  const question = url.indexOf("?");
+  answerRefusal(response, refusal, callId, question === -1 ? url : url.slice(0, question));
+}

@@ -1,0 +1,151 @@
+import { BlockList, isIP, isIPv6 } from "node:net";
+import { crc32 } from "node:zlib";
+import type { Period } from "@tollgate/kernel";
+import { dayPeriod, monthPeriod } from "@tollgate/kernel";
+import type { BudgetKind } from "@tollgate/services/budgets";
+import {
+  endpointFreeBudgetId,
+  keyCapBudgetId,
+  projectCapBudgetId,
+  TEST_CALLS_PER_DAY,
+  testCallsBudgetId,
+  tierFreeBudgetId,
+  walletBudgetId,
+} from "@tollgate/services/budgets";
+import type { KeyRecord } from "@tollgate/services/keys";
+import { callRecordSubject } from "@tollgate/services/metering";
+import type { Refusal } from "../admission/refusal.ts";
+import { blockedRefusal, REFUSALS } from "../admission/refusal.ts";
+import type { BudgetPool } from "../budgets/budgetPool.ts";
+import type { BudgetSlice } from "../budgets/budgetSlice.ts";
+import type { SlidingWindow } from "../limits/slidingWindow.ts";
+import { SPOOL_PARTITIONS } from "../spool/spool.ts";
+
+/** A token that goes to the upstream with each call, kept for a part of its life. */
+export interface UpstreamToken {
+  readonly authorization: string;
+  readonly signedAtMs: number;
+}
+
+/** A key, prepared so that deciding a call allocates nothing and asks nobody. */
+export class Caller {
+  readonly record: KeyRecord;
+  readonly partition: number;
+  readonly keyWindow: SlidingWindow | undefined;
+  readonly tokens = new Map<string, UpstreamToken>();
+  /** The month's budgets; see {@link renew}. */
+  money: readonly BudgetSlice[] = [];
+  tierFree: readonly BudgetSlice[] = [];
+  testCalls: readonly BudgetSlice[] = [];
+
+  readonly #pool: BudgetPool;
+  readonly #refusal: Refusal | undefined;
+  readonly #allowed: BlockList | undefined;
+  readonly #subjects = new Map<string, string>();
+  readonly #endpointFree = new Map<string, readonly BudgetSlice[]>();
+  #subjectsHolder = "";
+  #month: Period | undefined;
+  #day: Period | undefined;
+
+  constructor(record: KeyRecord, pool: BudgetPool, keyWindow: SlidingWindow | undefined) {
+    this.record = record;
+    this.partition = crc32(record.billingAccount.id) % SPOOL_PARTITIONS;
+    this.keyWindow = keyWindow;
+    this.#pool = pool;
+    this.#refusal = standingRefusal(record);
+    this.#allowed = record.allowedCidrs === null ? undefined : toBlockList(record.allowedCidrs);
+  }
+
+  get wallet(): BudgetSlice | undefined {
+    return this.money[0];
+  }
+
+  /** Whether the key may be used at all, now, from an address. */
+  refuse(nowMs: number, address: string): Refusal | undefined {
+    if (this.#refusal !== undefined) return this.#refusal;
+    const { expiresAtMs } = this.record;
+    if (expiresAtMs !== null && nowMs >= expiresAtMs) return REFUSALS.expiredKey;
+    if (this.#allowed !== undefined && !isListed(this.#allowed, address)) return REFUSALS.address;
+    return undefined;
+  }
+
+  hasScope(api: string): boolean {
+    for (const scope of this.record.scopes) if (scope === "*" || scope === api) return true;
+    return false;
+  }
+
+  /** Makes the budgets those of the present month and day. */
+  renew(nowMs: number): void {
+    if (this.#month !== undefined && nowMs < this.#month.endMs && nowMs >= this.#month.startMs) {
+      if (this.record.mode === "live" || (this.#day !== undefined && nowMs < this.#day.endMs)) return;
+    }
+    const { billingAccount, project, tier, rootKeyId, monthlySpendCapMicros } = this.record;
+    this.#month = monthPeriod(nowMs, billingAccount.timeZone);
+    this.#day = dayPeriod(nowMs, billingAccount.timeZone);
+    this.#endpointFree.clear();
+    const month = this.#month.id;
+    const money = [this.#slice(walletBudgetId(billingAccount.id), "wallet")];
+    if (project.monthlySpendCapMicros !== null) {
+      money.push(this.#slice(projectCapBudgetId(project.id, month), "project_cap", project.monthlySpendCapMicros));
+    }
+    if (monthlySpendCapMicros !== null) {
+      money.push(this.#slice(keyCapBudgetId(rootKeyId, month), "key_cap", monthlySpendCapMicros));
+    }
+    this.money = money;
+    const freeCalls = BigInt(tier.freeCallsPerMonth);
+    this.tierFree = [this.#slice(tierFreeBudgetId(billingAccount.id, month), "tier_free", freeCalls)];
+    this.testCalls = [this.#slice(testCallsBudgetId(project.id, this.#day.id), "test_calls", TEST_CALLS_PER_DAY)];
+  }
+
+  /** The free calls of a paid endpoint this month. */
+  endpointFree(endpointId: string, freePerMonth: number): readonly BudgetSlice[] {
+    const existing = this.#endpointFree.get(endpointId);
+    const limit = BigInt(freePerMonth);
+    if (existing !== undefined && existing[0]?.believedLimit === limit) return existing;
+    const id = endpointFreeBudgetId(this.record.billingAccount.id, endpointId, this.#month?.id ?? "");
+    const slices = [this.#slice(id, "endpoint_free", limit)];
+    this.#endpointFree.set(endpointId, slices);
+    return slices;
+  }
+
+  /** The part of a call record that is the same for every call to an endpoint. */
+  recordSubject(holderId: string, endpointId: string): string {
+    if (holderId !== this.#subjectsHolder) {
+      this.#subjects.clear();
+      this.#subjectsHolder = holderId;
+    }
+    const existing = this.#subjects.get(endpointId);
+    if (existing !== undefined) return existing;
+    const { billingAccount, project, keyId, mode } = this.record;
+    const subject = callRecordSubject(holderId, billingAccount.id, project.id, keyId, endpointId, mode);
+    this.#subjects.set(endpointId, subject);
+    return subject;
+  }
+
+  #slice(id: string, kind: BudgetKind, limit?: bigint): BudgetSlice {
+    return this.#pool.slice(id, kind, this.record.billingAccount.id, limit);
+  }
+}
+
+function standingRefusal(record: KeyRecord): Refusal | undefined {
+  if (record.status === "revoked" || record.project.isDeleted) return REFUSALS.unknownKey;
+  if (record.status === "blocked") return blockedRefusal(record.blockedMessage ?? "This API key is blocked");
+  return undefined;
+}
+
+function toBlockList(cidrs: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const cidr of cidrs) {
+    const [network = "", bits] = cidr.split("/");
+    const family = isIPv6(network) ? "ipv6" : "ipv4";
+    if (isIP(network) === 0) continue;
+    if (bits === undefined) list.addAddress(network, family);
+    else list.addSubnet(network, Number(bits), family);
+  }
+  return list;
+}
+
+function isListed(list: BlockList, address: string): boolean {
+  const plain = address.startsWith("::ffff:") ? address.slice(7) : address;
+  return list.check(plain, isIPv6(plain) ? "ipv6" : "ipv4");
+}

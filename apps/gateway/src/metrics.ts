@@ -1,0 +1,75 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+
+/**
+ * Counters of the gateway. On the path of a call they are plain numbers; Prometheus reads them when it asks, because its
+ * labelled counters cost more than deciding a call.
+ */
+export class GatewayMetrics {
+  readonly registry = new Registry();
+  readonly callsByOutcome = new Map<string, number>();
+  readonly refusalsByReason = new Map<string, number>();
+  inFlight = 0;
+  spoolUnfolded: () => number = () => 0;
+  readonly #latency: Histogram;
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+    exposeMap(
+      this.registry,
+      "tollgate_gateway_calls_total",
+      "Calls that were recorded",
+      "outcome",
+      this.callsByOutcome,
+    );
+    exposeMap(
+      this.registry,
+      "tollgate_gateway_refusals_total",
+      "Calls that were refused",
+      "reason",
+      this.refusalsByReason,
+    );
+    this.#gauge("tollgate_gateway_calls_in_flight", "Calls that are being forwarded", () => this.inFlight);
+    this.#gauge("tollgate_gateway_spool_unfolded", "Calls on file that are not known to be folded", () =>
+      this.spoolUnfolded(),
+    );
+    this.#latency = new Histogram({
+      name: "tollgate_gateway_call_duration_seconds",
+      help: "From the request's head to the last byte of the answer",
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers: [this.registry],
+    });
+  }
+
+  countCall(outcome: string, latencyMs: number): void {
+    this.callsByOutcome.set(outcome, (this.callsByOutcome.get(outcome) ?? 0) + 1);
+    this.#latency.observe(latencyMs / 1_000);
+  }
+
+  countRefusal(reason: string): void {
+    this.refusalsByReason.set(reason, (this.refusalsByReason.get(reason) ?? 0) + 1);
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+}
+
+function exposeMap(registry: Registry, name: string, help: string, label: string, values: Map<string, number>): void {
+  new Counter({
+    name,
+    help,
+    labelNames: [label],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [value, count] of values) this.inc({ [label]: value }, count);
+    },
+  });
+}

@@ -1,0 +1,98 @@
+import type { EventEnvelope } from "@tollgate/contracts";
+import { EVENT_SUBJECT_PREFIX, eventEnvelope, foldedPush, PUSH_SUBJECTS, recallPush } from "@tollgate/contracts";
+import type { Clock } from "@tollgate/kernel";
+import type { PushBus } from "@tollgate/messaging";
+import type { BudgetPool } from "./budgets/budgetPool.ts";
+import type { CatalogueCache } from "./catalogue/catalogueCache.ts";
+import type { Caller } from "./identity/caller.ts";
+import type { KeyCache } from "./identity/keyCache.ts";
+
+/**
+ * What a gateway hears from the others: changes that its caches must not outlive, batches that were folded, and budgets
+ * that are wanted back. A heartbeat tells that events are flowing; without it the caches are trusted for seconds only.
+ */
+const HEARTBEAT_SILENCE_MS = 3_000;
+
+export class PushListener {
+  readonly #clock: Clock;
+  readonly #bus: PushBus;
+  #heardAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(clock: Clock, bus: PushBus) {
+    this.#clock = clock;
+    this.#bus = bus;
+  }
+
+  /** Whether events are known to flow. */
+  readonly isAlive = (): boolean =>
+    this.#bus.isConnected && this.#clock.nowMs() - this.#heardAtMs < HEARTBEAT_SILENCE_MS;
+
+  listen(targets: {
+    readonly keys: KeyCache<Caller>;
+    readonly catalogue: CatalogueCache;
+    readonly budgets: BudgetPool;
+    readonly holderId: () => string | undefined;
+    readonly onFolded: (source: string, through: number) => void;
+  }): void {
+    const { keys, catalogue, budgets } = targets;
+    const bus = this.#bus;
+    bus.onConnected(() => {
+      // What was said while we could not hear it is gone: nothing cached from before is certain.
+      this.#heardAtMs = Number.NEGATIVE_INFINITY;
+      keys.invalidateWhere(() => true);
+      budgets.clearExhausted(() => true);
+      void catalogue.refresh().catch(() => undefined);
+    });
+    bus.subscribe(PUSH_SUBJECTS.heartbeat, () => {
+      // After a silence, changes may have been missed: what is cached from before is no longer certain.
+      if (!this.isAlive()) keys.invalidateWhere(() => true);
+      this.#heardAtMs = this.#clock.nowMs();
+    });
+    bus.subscribe(PUSH_SUBJECTS.folded, (data) => {
+      const { source, through } = foldedPush.parse(data);
+      targets.onFolded(source, through);
+    });
+    bus.subscribe(PUSH_SUBJECTS.recall, (data) => {
+      const { holderId, budgetIds } = recallPush.parse(data);
+      if (holderId !== targets.holderId()) budgets.onRecall(budgetIds);
+    });
+    bus.subscribe(PUSH_SUBJECTS.recalled, (data) => {
+      const { holderId, budgetIds } = recallPush.parse(data);
+      if (holderId !== targets.holderId()) budgets.onReturned(budgetIds);
+    });
+    bus.subscribe(`${EVENT_SUBJECT_PREFIX}>`, (data) =>
+      applyEvent(eventEnvelope.parse(data), keys, catalogue, budgets),
+    );
+  }
+}
+
+/** Takes out of the caches what an event may have changed. Events that change nothing here are ignored. */
+function applyEvent(
+  event: EventEnvelope,
+  keys: KeyCache<Caller>,
+  catalogue: CatalogueCache,
+  budgets: BudgetPool,
+): void {
+  const { data } = event;
+  const [domain] = event.subject.split(".", 1);
+  switch (domain) {
+    case "keys":
+      if (typeof data["keyHash"] === "string") keys.invalidate(data["keyHash"]);
+      break;
+    case "projects":
+      keys.invalidateWhere((record) => record.project.id === data["projectId"]);
+      break;
+    case "customers":
+    case "billing":
+      // Rare, and the keys they touch are not in the event: everything is looked up again.
+      if (!/customers\.(loggedIn|loggedOut|tokenRefreshed|created)$/.test(event.subject))
+        keys.invalidateWhere(() => true);
+      break;
+    case "catalog":
+      void catalogue.refresh().catch(() => undefined);
+      break;
+    case "balance":
+      budgets.clearExhausted((slice) => slice.billingAccountId === data["billingAccountId"]);
+      break;
+  }
+}

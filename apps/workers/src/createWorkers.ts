@@ -1,0 +1,180 @@
+import { createServer } from "node:http";
+import type { QueueName } from "@tollgate/contracts";
+import { QUEUES } from "@tollgate/contracts";
+import { createDatabase } from "@tollgate/db";
+import type { Clock, Logger } from "@tollgate/kernel";
+import { newId } from "@tollgate/kernel";
+import { createQueueWorker, PushBus, Queues } from "@tollgate/messaging";
+import type { ServiceContext } from "@tollgate/services";
+import { createSmtpTransport } from "@tollgate/services/emails";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { WorkersEnv } from "./env.ts";
+import { createHandlers, createJobHandler } from "./handlers.ts";
+import { createFoldHandler } from "./metering/createFoldHandler.ts";
+import { OutboxRelay } from "./relay/outboxRelay.ts";
+import { assertSchedules } from "./schedules/assertSchedules.ts";
+
+const SCHEDULE_ASSERT_MS = 60_000;
+const SCHEDULE_RETRY_MS = 1_000;
+
+/** Jobs of a queue that run side by side in one worker. */
+const CONCURRENCY: Readonly<Record<Exclude<QueueName, "metering">, number>> = {
+  billing: 4,
+  payments: 4,
+  email: 8,
+  webhooks: 16,
+  maintenance: 2,
+};
+
+export interface RunningWorkers {
+  readonly port: number;
+  /** Finishes the jobs at hand and stops. */
+  stop(): Promise<void>;
+}
+
+/** Builds the workers out of their parts and starts them. They start without any of their dependencies. */
+export async function createWorkers(options: {
+  readonly env: WorkersEnv;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): Promise<RunningWorkers> {
+  const { env, clock, logger } = options;
+  const database = createDatabase({ url: env.DATABASE_URL, applicationName: "workers", connectionsMax: 12 });
+  const bus = new PushBus({ url: env.NATS_URL, name: "workers", logger });
+  const redis = {
+    redisUrl: env.REDIS_URL,
+    prefix: env.QUEUE_PREFIX,
+    onError: (error: Error) => logger.debug({ err: error }, "Redis"),
+  };
+  const queues = new Queues(redis);
+  const relay = new OutboxRelay({ database, bus, queues, clock, logger });
+  const metrics = createMetrics(database);
+  const contextFor = (task: string, jobId: string): ServiceContext => ({
+    database,
+    db: database.db,
+    isInTransaction: false,
+    clock,
+    logger: logger.child({ task, jobId }),
+    actor: { kind: "system", task },
+    requestId: newId("request"),
+    settings: {
+      masterSecret: env.TOLLGATE_SECRET,
+      publicApiUrl: env.PUBLIC_API_URL,
+      publicGatewayUrl: env.PUBLIC_GATEWAY_URL,
+      signupPromoMicros: 0n,
+      freeCallOverCapPriceMicros: 1n,
+    },
+  });
+  const handle = createJobHandler(
+    createHandlers({ mail: createSmtpTransport(env.SMTP_URL, env.MAIL_FROM) }),
+    contextFor,
+    logger,
+  );
+  const fold = createFoldHandler({ database, clock, bus, logger, onFolded: (calls) => metrics.folded.inc(calls) });
+  const workers = QUEUES.map((name) =>
+    name === "metering"
+      ? createQueueWorker(name, fold, { ...redis, concurrency: env.METERING_CONCURRENCY })
+      : createQueueWorker(name, handle, { ...redis, concurrency: CONCURRENCY[name] }),
+  );
+  for (const worker of workers) {
+    worker.on("failed", (job, error) =>
+      logger.warn({ err: error, job: job?.name, id: job?.id, attempt: job?.attemptsMade }, "job failed"),
+    );
+  }
+  relay.start();
+  const stopSchedules = keepSchedules(queues, logger);
+
+  let isStopping = false;
+  const server = createServer((request, response) => {
+    void answerProbe(request.url ?? "/").then(([status, type, body]) =>
+      response.writeHead(status, { "content-type": type }).end(body),
+    );
+  });
+  const answerProbe = async (url: string): Promise<[number, string, string]> => {
+    switch (url) {
+      case "/healthz":
+        return [200, "text/plain", "ok\n"];
+      case "/readyz": {
+        const isUp = await database.sql`select 1`.then(
+          () => true,
+          () => false,
+        );
+        const body = {
+          ready: isUp && !isStopping,
+          dependencies: { database: isUp ? "up" : "down", nats: bus.isConnected ? "up" : "down" },
+        };
+        return [body.ready ? 200 : 503, "application/json", `${JSON.stringify(body)}\n`];
+      }
+      case "/metrics":
+        return [200, metrics.registry.contentType, await metrics.registry.metrics()];
+      default:
+        return [404, "text/plain", "not found\n"];
+    }
+  };
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(env.WORKERS_PORT, env.WORKERS_HOST, resolve);
+  });
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : env.WORKERS_PORT;
+  logger.info({ port }, "workers run");
+  return {
+    port,
+    stop: async () => {
+      isStopping = true;
+      stopSchedules();
+      await Promise.all(workers.map((worker) => worker.close()));
+      await relay.stop();
+      await Promise.all([queues.close(), bus.close()]);
+      server.close();
+      server.closeAllConnections();
+      await database.close();
+    },
+  };
+}
+
+function keepSchedules(queues: Queues, logger: Logger): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  let isStopped = false;
+  const assert = (): void => {
+    assertSchedules(queues)
+      .then(
+        () => SCHEDULE_ASSERT_MS,
+        (error: unknown) => {
+          logger.warn({ err: error }, "the schedules cannot be asserted; trying again");
+          return SCHEDULE_RETRY_MS;
+        },
+      )
+      .then((againMs) => {
+        if (!isStopped) timer = setTimeout(assert, againMs);
+      });
+  };
+  assert();
+  return () => {
+    isStopped = true;
+    clearTimeout(timer);
+  };
+}
+
+function createMetrics(database: { sql: (strings: TemplateStringsArray) => PromiseLike<Record<string, unknown>[]> }): {
+  registry: Registry;
+  folded: Counter;
+} {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const folded = new Counter({
+    name: "tollgate_metering_folded_calls_total",
+    help: "Calls that were folded",
+    registers: [registry],
+  });
+  new Gauge({
+    name: "tollgate_outbox_unsent",
+    help: "Events and jobs that wait to be sent",
+    registers: [registry],
+    async collect() {
+      const [row] = await database.sql`select count(*) as n from outbox where sent_at is null`;
+      this.set(Number(row?.["n"] ?? 0));
+    },
+  });
+  return { registry, folded };
+}

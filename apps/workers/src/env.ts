@@ -1,0 +1,20 @@
+import { commonEnv, parseEnv } from "@tollgate/kernel";
+import { z } from "zod";
+
+/** What a worker reads from its environment, once, at start. */
+const workersEnvSchema = z.object({
+  ...commonEnv,
+  TOLLGATE_SECRET: z.string().min(32),
+  PUBLIC_API_URL: z.url(),
+  PUBLIC_GATEWAY_URL: z.url(),
+  WORKERS_HOST: z.string().default("0.0.0.0"),
+  WORKERS_PORT: z.coerce.number().int().min(0).max(65_535).default(8081),
+  SMTP_URL: z.url(),
+  MAIL_FROM: z.string().min(3),
+  QUEUE_PREFIX: z.string().default("tollgate"),
+  /** Batches of calls that are folded at the same time. */
+  METERING_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(4),
+});
+
+export type WorkersEnv = z.infer<typeof workersEnvSchema>;
+export const workersEnv = (): WorkersEnv => parseEnv(workersEnvSchema);

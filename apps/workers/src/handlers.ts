@@ -1,0 +1,50 @@
+import type { JobName, JobNamed } from "@tollgate/contracts";
+import type { Logger } from "@tollgate/kernel";
+import type { JobHandler } from "@tollgate/messaging";
+import type { ServiceContext } from "@tollgate/services";
+import { expireGrants, settleAccounts, settleDueAccounts } from "@tollgate/services/balance";
+import { sweepHolders } from "@tollgate/services/budgets";
+import { rankApis } from "@tollgate/services/catalog";
+import { runChecks } from "@tollgate/services/checks";
+import type { MailTransport } from "@tollgate/services/emails";
+import { sendEmail, sweepDueEmails } from "@tollgate/services/emails";
+import type { z } from "zod";
+import { jobNamed } from "./jobCatalogue.ts";
+
+/** What a job's handler is given: the context under the job's own name, and the parsed payload. */
+type Handler<Name extends JobName> = (
+  ctx: ServiceContext,
+  data: z.output<JobNamed<Name>["schema"]>,
+) => Promise<unknown>;
+
+/** A handler for every job but the folding of calls, which is hot and has one of its own. */
+export type Handlers = { readonly [Name in Exclude<JobName, "metering.fold">]: Handler<Name> };
+
+export const createHandlers = (ports: { readonly mail: MailTransport }): Handlers => ({
+  "metering.holders-sweep": (ctx) => sweepHolders(ctx.database, ctx.clock),
+  "balance.settle-sweep": (ctx) => settleDueAccounts({ ctx }),
+  "balance.settle": (ctx, input) => settleAccounts({ ctx, input }),
+  "balance.expire-sweep": (ctx) => expireGrants({ ctx }),
+  "checks.run": (ctx) => runChecks({ ctx }),
+  "catalog.rank-apis": (ctx) => rankApis({ ctx }),
+  "emails.send": (ctx, input) => sendEmail({ ctx, input, transport: ports.mail }),
+  "emails.sweep": (ctx) => sweepDueEmails({ ctx }),
+});
+
+/** Runs the handler of whatever job comes. @throws Error for a job that is not in the catalogue, so that it is seen */
+export function createJobHandler(
+  handlers: Handlers,
+  contextFor: (task: string, jobId: string) => ServiceContext,
+  logger: Logger,
+): JobHandler {
+  return async (job) => {
+    const definition = jobNamed(job.name);
+    const handler = (
+      handlers as Record<string, ((ctx: ServiceContext, data: unknown) => Promise<unknown>) | undefined>
+    )[job.name];
+    if (definition === undefined || handler === undefined) throw new Error(`No such job: ${job.name}`);
+    const ctx = contextFor(job.name, job.id ?? job.name);
+    await handler(ctx, definition.schema.parse(job.data));
+    logger.debug({ job: job.name, id: job.id }, "job done");
+  };
+}

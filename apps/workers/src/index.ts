@@ -1,0 +1,2 @@
+export { createWorkers, type RunningWorkers } from "./createWorkers.ts";
+export type { WorkersEnv } from "./env.ts";

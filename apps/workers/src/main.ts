@@ -1,0 +1,18 @@
+import { createLogger, systemClock } from "@tollgate/kernel";
+import { createWorkers } from "./createWorkers.ts";
+import { workersEnv } from "./env.ts";
+
+const env = workersEnv();
+const logger = createLogger({ name: "workers", level: env.LOG_LEVEL });
+const workers = await createWorkers({ env, logger, clock: systemClock });
+let isStopping = false;
+
+async function stop(): Promise<void> {
+  if (isStopping) return;
+  isStopping = true;
+  await workers.stop();
+  process.exit(0);
+}
+
+process.on("SIGTERM", () => void stop());
+process.on("SIGINT", () => void stop());

@@ -1,0 +1,33 @@
+import { expireSweepJob, runChecksJob, settleJob, settleSweepJob } from "./balance.ts";
+import { rankApisJob } from "./catalog.ts";
+import { emailsSend, emailsSweep } from "./emails.ts";
+import { foldCalls, sweepHolders } from "./metering.ts";
+
+/** Every job there is. Handlers are a map over these names, so one without a handler does not compile. */
+export const JOBS = [
+  foldCalls,
+  sweepHolders,
+  settleSweepJob,
+  settleJob,
+  expireSweepJob,
+  runChecksJob,
+  rankApisJob,
+  emailsSend,
+  emailsSweep,
+] as const;
+
+export type JobName = (typeof JOBS)[number]["name"];
+export type JobNamed<Name extends JobName> = Extract<(typeof JOBS)[number], { readonly name: Name }>;
+
+const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+
+/** What runs by the clock. Asserted at every start and every minute, so an emptied queue has it again soon. */
+export const SCHEDULES = [
+  { job: settleSweepJob, everyMs: HOUR_MS, offsetMs: 5 * MINUTE_MS },
+  { job: expireSweepJob, everyMs: HOUR_MS, offsetMs: 2 * MINUTE_MS },
+  { job: runChecksJob, everyMs: HOUR_MS, offsetMs: 20 * MINUTE_MS },
+  { job: sweepHolders, everyMs: MINUTE_MS, offsetMs: 0 },
+  { job: emailsSweep, everyMs: MINUTE_MS, offsetMs: 0 },
+  { job: rankApisJob, everyMs: 24 * HOUR_MS, offsetMs: HOUR_MS },
+] as const;
