@@ -30,7 +30,7 @@ export const balanceDto = z.object({
   held: microsOutput,
   available: microsOutput,
   creditLimit: microsOutput,
-  /** Credit that can still be spent, in the order in which it will be. Calls that wait for settlement are not yet taken off. */
+  /** Credit that can still be spent, in the order in which it will be. The calls of this hour are not yet taken off. */
   grants: z.array(grantDto),
 });
 export type Balance = z.infer<typeof balanceDto>;

@@ -23,9 +23,8 @@ export async function expireDueGrants({ ctx, input }: Verb<{ readonly billingAcc
   );
 }
 
-/** The locked wallet with nothing expired in it. */
+/** The locked wallet with the usage of every past hour posted and nothing expired in it. */
 export async function bringUpToDate(ctx: ServiceContext, wallet: WalletRow): Promise<WalletRow> {
-  if (!(await hasDueGrant(ctx, wallet.billingAccountId))) return wallet;
   const before = hourFloor(ctx.clock.nowMs());
   let fresh = wallet;
   let isComplete = false;
@@ -36,7 +35,7 @@ export async function bringUpToDate(ctx: ServiceContext, wallet: WalletRow): Pro
   return fresh;
 }
 
-export async function hasDueGrant(ctx: ServiceContext, billingAccountId: string): Promise<boolean> {
+async function hasDueGrant(ctx: ServiceContext, billingAccountId: string): Promise<boolean> {
   const { grants } = schema;
   const due = await ctx.db
     .select({ id: grants.id })

@@ -58,6 +58,19 @@ test("an hour is not paid with credit that expires when it begins, and is with c
   expect(plan.postedAfterMicros).toBe(-5n);
 });
 
+test("credit that came after the hour pays only for what the hour's own credit does not cover", () => {
+  const early = grant("early", 30);
+  const late = { ...grant("late", 30, { source: "promo", expiresAtHour: 9 }), createdAt: hour(4) };
+  const settled = (lines: ReturnType<typeof line>[]) =>
+    planSettlement({ postedMicros: toMicros(60n), lines, grants: [early, late], expireThrough: hour(5) }).consumed;
+  expect(settled([line(3, 20)])).toEqual([{ grantId: "early", amountMicros: 20n }]);
+  expect(settled([line(4, 20)])).toEqual([{ grantId: "late", amountMicros: 20n }]);
+  expect(settled([line(3, 40)])).toEqual([
+    { grantId: "late", amountMicros: 10n },
+    { grantId: "early", amountMicros: 30n },
+  ]);
+});
+
 test("a call counted after the credit of its hour was taken off still gets it", () => {
   const expired = {
     ...grant("promo", 100, { source: "promo", expiresAtHour: 3 }),

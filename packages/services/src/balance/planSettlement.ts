@@ -3,6 +3,7 @@ import type { Micros } from "@tollgate/kernel";
 import { addMicros, minMicros, subtractMicros, sumMicros, ZERO_MICROS } from "@tollgate/kernel";
 import type { Consumption, SpendableGrant } from "./grantOrder.ts";
 import { compareGrants } from "./grantOrder.ts";
+import { HOUR_MS } from "./internal.ts";
 
 /**
  * What a settlement posts, decided from facts alone. It walks through the hours in order: credit that expires at or
@@ -91,11 +92,14 @@ function expireThrough(states: readonly GrantState[], at: Date): void {
   }
 }
 
+/** Credit that came after the hour pays only for what the credit of the hour does not cover: it may be settled days later. */
 function consumeAt(states: readonly GrantState[], line: UsageLine): void {
+  const hourEndMs = line.hour.getTime() + HOUR_MS;
+  const good = states.filter((state) => !isExpiredAt(state, line.hour));
+  const wasThere = (state: GrantState): boolean => state.grant.createdAt.getTime() < hourEndMs;
   let left = line.amountMicros;
-  for (const state of states) {
+  for (const state of [...good.filter(wasThere), ...good.filter((state) => !wasThere(state))]) {
     if (left <= 0n) break;
-    if (isExpiredAt(state, line.hour)) continue;
     const fromRemaining = minMicros(left, state.remaining);
     const fromExpired = minMicros(subtractMicros(left, fromRemaining), state.restorable);
     const taken = addMicros(fromRemaining, fromExpired);

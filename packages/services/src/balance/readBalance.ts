@@ -6,7 +6,6 @@ import type { z } from "zod";
 import { walletBudgetId } from "../budgets/budgetIds.ts";
 import type { ServiceContext, Verb } from "../context.ts";
 import { requireAccountAdmin } from "../permissions.ts";
-import { hasDueGrant } from "./expireDueGrants.ts";
 import { compareGrants } from "./grantOrder.ts";
 import { hourFloor } from "./internal.ts";
 import { toGrant } from "./listGrants.ts";
@@ -30,9 +29,9 @@ async function readInTransaction(ctx: ServiceContext, billingAccountId: string):
     .from(budgets)
     .where(eq(budgets.id, walletBudgetId(billingAccountId)));
   const wallet = row ?? { billingAccountId, limitAmount: 0n, overdraft: 0n, used: 0n, held: 0n };
-  // What a settlement would do now is only of interest when something has expired; otherwise it moves nothing.
-  const isDue = await hasDueGrant(ctx, billingAccountId);
-  const gathered = await gatherSettlement(ctx, wallet, isDue ? hourFloor(ctx.clock.nowMs()) : new Date(0));
+  // As a settlement would leave it: posting changes nothing of what the customer owns, but credit that has expired, or
+  // that a late call brings back, is only known by it.
+  const gathered = await gatherSettlement(ctx, wallet, hourFloor(ctx.clock.nowMs()));
   const plan = planSettlement(gathered);
   const accrued = toMicros(wallet.used - plan.totalMicros);
   const balance = subtractMicros(plan.postedAfterMicros, accrued);

@@ -1,0 +1,57 @@
+import type { schema } from "@tollgate/db";
+import type { Micros } from "@tollgate/kernel";
+import { newId, toMicros } from "@tollgate/kernel";
+import { walletBudgetId } from "../src/budgets/index.ts";
+import { foldCalls } from "../src/metering/index.ts";
+import type { ServiceFixture } from "./serviceFixture.ts";
+
+/** Calls as a gateway would have made them, folded as a worker would fold them. */
+export interface MadeCall {
+  readonly billingAccountId: string;
+  readonly projectId: string;
+  readonly endpointId: string;
+  readonly keyId?: string;
+  readonly at: Date;
+  readonly chargedMicros: Micros;
+  readonly outcome?: (typeof schema.CALL_OUTCOMES)[number];
+  readonly status?: number;
+  readonly mode?: "live" | "test";
+  readonly draws?: string;
+}
+
+const HOLDER = newId("gateway");
+
+/** Folds calls under a source of their own and returns their ids. A charged call draws on the wallet. */
+export async function makeCalls(fixture: ServiceFixture, calls: readonly MadeCall[]): Promise<string[]> {
+  const source = `${newId("gateway")}.0`;
+  const ids = calls.map(() => newId("call"));
+  const lines = calls.map((call, index) => {
+    const wallet = `${walletBudgetId(call.billingAccountId)}=${call.chargedMicros}`;
+    const draws = call.draws ?? (call.chargedMicros > 0n ? wallet : "");
+    return [
+      index + 1,
+      ids[index],
+      call.at.getTime(),
+      HOLDER,
+      call.billingAccountId,
+      call.projectId,
+      call.keyId ?? "key_00000000test",
+      call.endpointId,
+      call.mode ?? "live",
+      call.outcome ?? (call.chargedMicros > 0n ? "charged" : "free"),
+      call.status ?? 200,
+      12,
+      1,
+      call.chargedMicros,
+      call.chargedMicros,
+      100,
+      2_000,
+      draws,
+    ].join("\t");
+  });
+  const { database } = fixture.as();
+  await foldCalls(database, fixture.clock, { source, sequence: 1, records: `${lines.join("\n")}\n` });
+  return ids;
+}
+
+export const micros = (amount: number | bigint): Micros => toMicros(BigInt(amount));
