@@ -1,0 +1,64 @@
+import { expect, test } from "vitest";
+import { sealData, unsealData } from "./internal.ts";
+import type { EmailTemplateName } from "./templates/index.ts";
+import { EMAIL_TEMPLATES, isEmailTemplate, renderEmail } from "./templates/index.ts";
+import { renderLayout } from "./templates/layout.ts";
+
+const SAMPLES: { readonly [Name in EmailTemplateName]: unknown } = {
+  alreadyRegistered: {},
+  verification: { code: "K7QX2M9P", minutes: 5 },
+  welcome: { gatewayUrl: "https://gateway.example.test", referenceUrl: "https://api.example.test/reference" },
+};
+
+test.each(Object.keys(EMAIL_TEMPLATES).filter(isEmailTemplate))(
+  "the mail %s says the same in text and in HTML, and loads nothing from elsewhere",
+  (name) => {
+    const mail = renderEmail(name, SAMPLES[name]);
+    expect(mail.subject).not.toMatch(/[\r\n]/);
+    expect(mail.subject.length).toBeGreaterThan(5);
+    const visible = mail.html
+      .replace(/<style>.*?<\/style>/s, "")
+      .replace(/<[^>]+>/g, "\n")
+      .replaceAll("&lt;", "<")
+      .replaceAll("&gt;", ">")
+      .replaceAll("&#39;", "'");
+    for (const line of mail.text.split("\n").filter((line) => line !== "" && !line.startsWith("-- "))) {
+      const withoutUrl = line.replace(/: https:\S+$/, "");
+      expect(visible).toContain(withoutUrl);
+    }
+    expect(mail.html).not.toMatch(/\b(src|background)=|url\(|@import|<script/i);
+  },
+);
+
+test("a verification mail shows its code in the subject, the text and the HTML", () => {
+  const mail = renderEmail("verification", SAMPLES.verification);
+  expect(mail.subject).toContain("K7QX2M9P");
+  expect(mail.text).toMatch(/^K7QX2M9P$/m);
+  expect(mail.html).toContain(">K7QX2M9P<");
+});
+
+test("what a mail is told cannot break out of its HTML", () => {
+  const { html } = renderLayout({
+    subject: "</title><script>",
+    heading: '<img src=x onerror="x">',
+    blocks: [
+      { kind: "text", text: "a & b < c" },
+      { kind: "button", label: "<b>", url: 'https://example.test/"onclick="x' },
+    ],
+  });
+  expect(html).not.toMatch(/<script|<img|<b>|"onclick/);
+  expect(html).toContain("a &amp; b &lt; c");
+});
+
+test("a template that is not told what it needs is refused", () => {
+  expect(() => renderEmail("verification", { code: "K7QX2M9P" })).toThrow();
+  expect(isEmailTemplate("constructor")).toBe(false);
+});
+
+test("a mail's data can be opened with the secret that sealed it, and with no other", () => {
+  const sealed = sealData("one secret", { code: "K7QX2M9P" });
+  expect(JSON.stringify(sealed)).not.toContain("K7QX2M9P");
+  expect(unsealData("one secret", sealed)).toEqual({ code: "K7QX2M9P" });
+  expect(() => unsealData("another secret", sealed)).toThrow();
+  expect(() => unsealData("one secret", {})).toThrow(/not there/);
+});

@@ -1,0 +1,20 @@
+/** A mail on its way out. */
+export interface OutgoingMail {
+  readonly to: string;
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+  /** The same each time the mail is tried, so that a mailbox that gets it twice can tell (RFC 5322, section 3.6.4). */
+  readonly messageId: string;
+}
+
+/** Whatever carries mails. It resolves when the next station has taken the mail, and throws when it has not. */
+export interface MailTransport {
+  send(mail: OutgoingMail): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The mail was refused for good: the recipient does not exist, or the content is not taken. A retry does not help. */
+export class MailRejectedError extends Error {
+  override readonly name = "MailRejectedError";
+}

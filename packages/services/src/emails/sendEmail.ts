@@ -1,0 +1,128 @@
+import { schema, withTransaction } from "@tollgate/db";
+import { and, eq, isNull, lte, or, sql } from "drizzle-orm";
+import type { ServiceContext } from "../context.ts";
+import { requireService } from "../permissions.ts";
+import { unsealData } from "./internal.ts";
+import type { MailTransport, OutgoingMail } from "./mailTransport.ts";
+import { MailRejectedError } from "./mailTransport.ts";
+import { isEmailTemplate, renderEmail } from "./templates/index.ts";
+
+/** A worker that sends a mail has it for so long; longer than the transport's own timeouts. */
+const CLAIM_MS = 2 * 60_000;
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+/** The waits after each failure; after the last of them the mail has failed. */
+const RETRY_DELAYS_MS = [
+  15 * SECOND_MS,
+  MINUTE_MS,
+  5 * MINUTE_MS,
+  15 * MINUTE_MS,
+  HOUR_MS,
+  3 * HOUR_MS,
+  6 * HOUR_MS,
+  12 * HOUR_MS,
+  24 * HOUR_MS,
+];
+const ERROR_CHARACTERS_MAX = 500;
+
+const { emails } = schema;
+type EmailRow = typeof emails.$inferSelect;
+
+/** `skipped`: it was sent before, is not due, or another worker has it. */
+export type SendOutcome = "sent" | "deferred" | "failed" | "skipped";
+
+/**
+ * Sends one mail that is due. Running it twice, also at once, sends once: the row is claimed first. Only a worker that
+ * dies between handing over the mail and noting it leads to a second copy, with the same Message-ID. A failure is noted
+ * on the row with the time of the next try, which the sweep will order.
+ * @throws TollgateError UNAUTHORIZED, FORBIDDEN for anyone but a worker
+ */
+export async function sendEmail({
+  ctx,
+  input,
+  transport,
+}: {
+  readonly ctx: ServiceContext;
+  readonly input: { readonly emailId: string };
+  readonly transport: MailTransport;
+}): Promise<SendOutcome> {
+  requireService(ctx);
+  const claimed = await claim(ctx, input.emailId);
+  if (claimed === undefined) return "skipped";
+  let failure: unknown;
+  try {
+    await transport.send(compose(ctx, claimed));
+  } catch (error) {
+    failure = error;
+  }
+  if (failure === undefined) {
+    await note(ctx, claimed, { status: "sent", sentAt: ctx.clock.now(), data: {}, lastError: null });
+    return "sent";
+  }
+  return noteFailure(ctx, claimed, failure);
+}
+
+async function claim(ctx: ServiceContext, emailId: string): Promise<EmailRow | undefined> {
+  const now = ctx.clock.now();
+  return withTransaction(ctx, async (ctx) => {
+    const [row] = await ctx.db
+      .update(emails)
+      .set({ claimedUntil: new Date(now.getTime() + CLAIM_MS), attempts: sql`${emails.attempts} + 1` })
+      .where(
+        and(
+          eq(emails.id, emailId),
+          eq(emails.status, "queued"),
+          lte(emails.sendAt, now),
+          or(isNull(emails.claimedUntil), lte(emails.claimedUntil, now)),
+        ),
+      )
+      .returning();
+    return row;
+  });
+}
+
+function compose(ctx: ServiceContext, email: EmailRow): OutgoingMail {
+  if (!isEmailTemplate(email.template)) throw new MailRejectedError(`No such template: ${email.template}`);
+  const rendered = renderEmail(email.template, unsealData(ctx.settings.masterSecret, email.data));
+  const host = new URL(ctx.settings.publicApiUrl).hostname;
+  return { ...rendered, to: email.recipient, messageId: `<${email.id}@${host}>` };
+}
+
+async function noteFailure(ctx: ServiceContext, email: EmailRow, failure: unknown): Promise<"deferred" | "failed"> {
+  const lastError = describe(failure).slice(0, ERROR_CHARACTERS_MAX);
+  const delayMs = failure instanceof MailRejectedError ? undefined : RETRY_DELAYS_MS[email.attempts - 1];
+  // Without the error's text: it may quote the recipient.
+  const about = { emailId: email.id, template: email.template, attempts: email.attempts };
+  if (delayMs === undefined) {
+    await note(ctx, email, { status: "failed", lastError });
+    ctx.logger.error(about, "A mail has failed for good");
+    return "failed";
+  }
+  await note(ctx, email, { sendAt: new Date(ctx.clock.nowMs() + delayMs), lastError });
+  ctx.logger.warn({ ...about, delayMs }, "A mail could not be sent and will be tried again");
+  return "deferred";
+}
+
+/**
+ * Writes the outcome and lets go of the mail. A failure is written only by the attempt that still has the mail; that it
+ * was sent is true whoever has it now.
+ */
+async function note(ctx: ServiceContext, email: EmailRow, change: Partial<EmailRow>): Promise<void> {
+  const isStillOurs = change.status === "sent" ? undefined : eq(emails.attempts, email.attempts);
+  await withTransaction(
+    ctx,
+    async (ctx) => {
+      await ctx.db
+        .update(emails)
+        .set({ ...change, claimedUntil: null })
+        .where(and(eq(emails.id, email.id), eq(emails.status, "queued"), isStillOurs));
+    },
+    { isIdempotent: true },
+  );
+}
+
+function describe(failure: unknown): string {
+  if (!(failure instanceof Error)) return String(failure);
+  return failure.cause instanceof Error ? `${failure.message}: ${failure.cause.message}` : failure.message;
+}
