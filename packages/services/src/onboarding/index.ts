@@ -1,0 +1,2 @@
+export * from "./completeSignup.ts";
+export { sendVerificationEmail } from "./sendVerificationEmail.ts";
