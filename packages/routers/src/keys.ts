@@ -13,6 +13,8 @@ import {
 import { blockKeys, generateKey, listKeys, readKey, revokeKey, unblockKeys, updateKey } from "@tollgate/services/keys";
 import { adminProcedure, customerProcedure, router } from "./trpc.ts";
 
+const EXAMPLE_KEY_ID = "key_4fDq8ZkT2mXw9bNcR7LpVa";
+
 /** API keys: the secrets that programs call paid endpoints with. */
 export const keysRouter = router({
   generate: customerProcedure
@@ -46,13 +48,16 @@ export const keysRouter = router({
     .mutation(({ ctx, input }) => revokeKey({ ctx, input })),
 
   block: adminProcedure
-    .meta({ description: "Stops a key, a project's keys or a customer's keys, with a message for their callers." })
+    .meta({
+      description: "Stops a key, a project's keys or a customer's keys, with a message for their callers.",
+      example: { keyId: EXAMPLE_KEY_ID },
+    })
     .input(blockKeysInput)
     .output(changedKeysDto)
     .mutation(({ ctx, input }) => blockKeys({ ctx, input })),
 
   unblock: adminProcedure
-    .meta({ description: "Lets blocked keys work again." })
+    .meta({ description: "Lets blocked keys work again.", example: { keyId: EXAMPLE_KEY_ID } })
     .input(unblockKeysInput)
     .output(changedKeysDto)
     .mutation(({ ctx, input }) => unblockKeys({ ctx, input })),

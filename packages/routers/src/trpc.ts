@@ -13,6 +13,8 @@ export type Caller = "public" | "authenticated" | "customer" | "admin" | "servic
 export interface ProcedureMeta {
   /** One or two sentences for the people who call it. */
   readonly description?: string;
+  /** Fields of an example input, where those that the schema requires are not enough. */
+  readonly example?: Readonly<Record<string, unknown>>;
   /** Set by the builders. */
   readonly caller?: Caller;
 }

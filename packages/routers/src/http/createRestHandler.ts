@@ -98,7 +98,12 @@ export function sendProblem(response: ServerResponse, error: TollgateError, requ
   if (error.retryAfterSeconds !== undefined) response.setHeader("retry-after", Math.ceil(error.retryAfterSeconds));
   if (status === 401) response.setHeader("www-authenticate", 'Bearer realm="tollgate"');
   if (status === 405) response.setHeader("allow", "POST");
-  sendJson(response, status, "application/problem+json", { ...toProblem(error, requestId, instance), status });
+  const problem = toProblem(error, requestId, instance);
+  const isOfWrongType = status === 415;
+  sendJson(response, status, "application/problem+json", {
+    ...problem,
+    ...(isOfWrongType ? { status, title: "Unsupported media type" } : {}),
+  });
 }
 
 function sendJson(response: ServerResponse, status: number, contentType: string, value: unknown): void {

@@ -87,7 +87,7 @@ function describeProcedure(
   procedure: AnyTRPCProcedure,
   schemas: Record<string, JsonSchema>,
 ): ApiOperation {
-  const { description = "", caller = "public" } = (procedure._def.meta ?? {}) as ProcedureMeta;
+  const { description = "", caller = "public", example = {} } = (procedure._def.meta ?? {}) as ProcedureMeta;
   const { output } = procedure._def as unknown as { output?: unknown };
   const inputs = inputsOf(procedure).map((input) => toJsonSchema(input as z.ZodType, "input", schemas));
   const [only] = inputs;
@@ -99,7 +99,7 @@ function describeProcedure(
     summary: description.split(/(?<=\.)\s/, 1)[0] ?? description,
     description: `${description}\n\nCaller: ${caller}.`,
     security: caller === "public" ? [] : [{ bearer: [] }],
-    ...(input === undefined ? {} : { requestBody: describeBody(input, schemas) }),
+    ...(input === undefined ? {} : { requestBody: describeBody(input, example, schemas) }),
     responses: {
       "200": { description: "Done", content: { "application/json": { schema: answer } } },
       default: { $ref: "#/components/responses/Problem" },
@@ -109,11 +109,13 @@ function describeProcedure(
 
 function describeBody(
   schema: JsonSchema,
+  example: Readonly<Record<string, unknown>>,
   schemas: Record<string, JsonSchema>,
 ): NonNullable<ApiOperation["requestBody"]> {
+  const required = exampleOf(schema, schemas);
   return {
     required: (schema.required ?? []).length > 0,
-    content: { "application/json": { schema, example: exampleOf(schema, schemas) } },
+    content: { "application/json": { schema, example: Object.assign({}, required, example) } },
   };
 }
 

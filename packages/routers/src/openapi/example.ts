@@ -8,6 +8,8 @@ const BY_NAME: Readonly<Record<string, unknown>> = {
   reference: "Order 1042",
   key: "tg_live_…",
   refreshToken: "…",
+  method: "GET",
+  path: "/forecast/{city}",
 };
 
 /** An input that could be sent: every required field, and nothing else. */
@@ -56,5 +58,7 @@ function stringExample(schema: JsonSchema, name: string): unknown {
   if (schema.format === "uri") return "https://example.com";
   if (schema.pattern?.includes("\\d{1,19}") === true) return "1000000";
   const prefix = /^\^([a-z]+)_\[/.exec(schema.pattern ?? "")?.[1];
-  return prefix === undefined ? name : `${prefix}_4fDq8ZkT2mXw9bNcR7LpVa`;
+  return prefix === undefined
+    ? name
+    : `${prefix}_${name.startsWith("to") ? "9tYs3QhB6vKj1nWdE5MxCe" : "4fDq8ZkT2mXw9bNcR7LpVa"}`;
 }
