@@ -18,6 +18,7 @@ import { programOf, programsUsing } from "./reload.ts";
 import { runToEnd } from "./runToEnd.ts";
 import { loadSecrets, saveSecrets } from "./secrets.ts";
 import { watchSources } from "./sourceWatch.ts";
+import { waitUntilSold } from "./waitUntilSold.ts";
 
 const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const STABLE_MAIL_PORTS = { http: 4300, smtp: 4325 };
@@ -119,6 +120,7 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
   const demo = await step("the demo is seeded", async () => readSeed(await runToEnd(product.seed, place, signal)));
   await saveSecrets(dir, { ...secrets, demoKey: demo.key });
   await step("api, gateway, workers and examples are up", () => startPrograms(fleet, product, place));
+  await step("the examples are on sale", () => waitUntilSold(product.gatewayUrls, demo.key, signal));
   signal?.removeEventListener("abort", abort);
 
   const describe = (): ReadyInfo => ({
@@ -182,7 +184,8 @@ async function startPrograms(fleet: Fleet, product: Product, place: ProgramPlace
   const runnable = (program: Program): Runnable => programRunnable(program, place);
   await Promise.all([
     fleet.start("gateways", product.gateways.map(runnable)),
-    fleet.start("api", [product.api, ...product.examples].map(runnable)),
+    // The examples begin by publishing themselves at the API.
+    fleet.start("api", [runnable(product.api)]).then(() => fleet.start("api", product.examples.map(runnable))),
     fleet.start("workers", [runnable(product.workers)]),
   ]);
 }
