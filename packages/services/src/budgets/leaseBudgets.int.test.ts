@@ -1,0 +1,155 @@
+import { createDatabase, type Database } from "@tollgate/db";
+import { newId, systemClock, TestClock } from "@tollgate/kernel";
+import { createTestDatabase, FaultProxy, type TestDatabase } from "@tollgate/testing";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { tierFreeBudgetId, walletBudgetId } from "./budgetIds.ts";
+import { closeHolder, HOLDER_GRACE_MS, HOLDER_LIFETIME_MS, openHolder, renewHolder, sweepHolders } from "./holders.ts";
+import { type LeaseRequest, leaseBudgets } from "./leaseBudgets.ts";
+
+let testDatabase: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  database = createDatabase({ url: testDatabase.url, applicationName: "lease test", connectionsMax: 16 });
+});
+
+afterAll(async () => {
+  await database.close();
+  await testDatabase.drop();
+});
+
+async function walletOf(limit: bigint): Promise<{ billingAccountId: string; budgetId: string }> {
+  const billingAccountId = newId("billingAccount");
+  const budgetId = walletBudgetId(billingAccountId);
+  await database.sql`
+    insert into budgets (id, kind, billing_account_id, limit_amount, overdraft, used, held, created_at, updated_at)
+    values (${budgetId}, 'wallet', ${billingAccountId}, ${limit.toString()}, 0, 0, 0, now(), now())`;
+  return { billingAccountId, budgetId };
+}
+
+async function newHolder(): Promise<string> {
+  const holderId = `${newId("gateway")}.0`;
+  await openHolder(database, systemClock, holderId);
+  return holderId;
+}
+
+const ask = (
+  wallet: { billingAccountId: string; budgetId: string },
+  demand: bigint,
+  returnedTotal = 0n,
+): LeaseRequest => ({ ...wallet, kind: "wallet", returnedTotal, demand, granule: 1_000n, want: demand });
+
+const heldOf = async (budgetId: string): Promise<bigint> => {
+  const [row] = await database.sql`select held from budgets where id = ${budgetId}`;
+  return BigInt(String(row?.["held"]));
+};
+
+describe("leasing budgets", () => {
+  it("never grants more than the budget has, however many gateways ask at once", async () => {
+    const wallet = await walletOf(100_000n);
+    const holders = await Promise.all(Array.from({ length: 8 }, newHolder));
+    const granted = await Promise.all(
+      holders.flatMap((holderId) =>
+        Array.from({ length: 5 }, () =>
+          leaseBudgets({ database, clock: systemClock, holderId, requests: [ask(wallet, 7_000n)] }),
+        ),
+      ),
+    );
+    const totals = new Map<string, bigint>();
+    for (const [index, [result]] of granted.entries()) {
+      const holderId = String(holders[Math.floor(index / 5)]);
+      const total = result?.grantedTotal ?? 0n;
+      if (total > (totals.get(holderId) ?? 0n)) totals.set(holderId, total);
+    }
+    const sum = [...totals.values()].reduce((left, right) => left + right, 0n);
+    expect(sum).toBe(100_000n);
+    expect(await heldOf(wallet.budgetId)).toBe(100_000n);
+  });
+
+  it("says the same about what was given back, however often it is told", async () => {
+    const wallet = await walletOf(50_000n);
+    const holderId = await newHolder();
+    const lease = (request: LeaseRequest) => leaseBudgets({ database, clock: systemClock, holderId, requests: [request] });
+    await lease(ask(wallet, 20_000n));
+    for (let time = 0; time < 3; time += 1) await lease(ask(wallet, 0n, 15_000n));
+    expect(await heldOf(wallet.budgetId)).toBe(5_000n);
+  });
+
+  it("does not let a gateway give back more than it has", async () => {
+    const wallet = await walletOf(50_000n);
+    const [first, second] = await Promise.all([newHolder(), newHolder()]);
+    await leaseBudgets({ database, clock: systemClock, holderId: first, requests: [ask(wallet, 20_000n)] });
+    await leaseBudgets({ database, clock: systemClock, holderId: second, requests: [ask(wallet, 0n, 99_000n)] });
+    expect(await heldOf(wallet.budgetId)).toBe(20_000n);
+  });
+
+  it("keeps granted and held equal when the answer of COMMIT is lost", async () => {
+    const wallet = await walletOf(1_000_000n);
+    const holderId = await newHolder();
+    const proxy = await FaultProxy.start(testDatabase.url);
+    const faulty = createDatabase({ url: proxy.url, applicationName: "faulty lease", connectionsMax: 2 });
+    try {
+      let granted = 0n;
+      for (const moment of ["after", "before", "after"] as const) {
+        proxy.cutAtCommit(moment);
+        const [result] = await leaseBudgets({ database: faulty, clock: systemClock, holderId, requests: [ask(wallet, 3_000n)] });
+        granted = result?.grantedTotal ?? 0n;
+      }
+      // After a lost answer the work is done again: the gateway sees both slices in the total, and owns both.
+      expect(granted).toBe(15_000n);
+      expect(await heldOf(wallet.budgetId)).toBe(granted);
+    } finally {
+      await faulty.close();
+      await proxy.stop();
+    }
+  });
+
+  it("takes the limit of a quota from the tier, not from what the gateway believes", async () => {
+    const billingAccountId = newId("billingAccount");
+    await database.sql`
+      insert into tiers (id, display_name, rank, monthly_price_micros, free_calls_per_month, rate_limit_per_second, overage, credit_limit_micros)
+      values ('tiny', 'Tiny', 9, 0, 5, 10, 'block', 0) on conflict do nothing`;
+    await database.sql`
+      insert into billing_accounts (id, name, tier_id, created_at, updated_at) values (${billingAccountId}, 'a', 'tiny', now(), now())`;
+    const holderId = await newHolder();
+    const request: LeaseRequest = {
+      budgetId: tierFreeBudgetId(billingAccountId, "2026-11"),
+      kind: "tier_free",
+      billingAccountId,
+      believedLimit: 1_000_000n,
+      returnedTotal: 0n,
+      demand: 50n,
+      granule: 1n,
+      want: 50n,
+    };
+    const [result] = await leaseBudgets({ database, clock: systemClock, holderId, requests: [request] });
+    expect(result?.grantedTotal).toBe(5n);
+  });
+
+  it("grants nothing to a gateway whose leases were given up, and tells it so", async () => {
+    const wallet = await walletOf(50_000n);
+    const holderId = await newHolder();
+    await leaseBudgets({ database, clock: systemClock, holderId, requests: [ask(wallet, 20_000n)] });
+    await closeHolder(database, systemClock, holderId);
+    expect(await heldOf(wallet.budgetId)).toBe(0n);
+    expect(await renewHolder(database, systemClock, holderId)).toBe(false);
+    await expect(
+      leaseBudgets({ database, clock: systemClock, holderId, requests: [ask(wallet, 1_000n)] }),
+    ).rejects.toMatchObject({ reason: "holder_closed" });
+  });
+
+  it("gives back the leases of a gateway that vanished, after the grace and not before", async () => {
+    const wallet = await walletOf(50_000n);
+    const clock = new TestClock("2026-06-01T00:00:00Z");
+    const holderId = `${newId("gateway")}.0`;
+    await openHolder(database, clock, holderId);
+    await leaseBudgets({ database, clock, holderId, requests: [ask(wallet, 20_000n)] });
+    clock.advanceMs(HOLDER_LIFETIME_MS + HOLDER_GRACE_MS - 1);
+    await sweepHolders(database, clock);
+    expect(await heldOf(wallet.budgetId)).toBe(20_000n);
+    clock.advanceMs(2);
+    await sweepHolders(database, clock);
+    expect(await heldOf(wallet.budgetId)).toBe(0n);
+  });
+});
