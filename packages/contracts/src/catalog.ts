@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { defineEvent, defineJob } from "./definitions.ts";
-import { microsOutput, nonNegativeMicrosInput, pageInput, pageOf } from "./primitives.ts";
+import { instantInput, microsOutput, nonNegativeMicrosInput, pageInput, pageOf } from "./primitives.ts";
 
 export const apiStatus = z.enum(["draft", "published", "deprecated", "removed"]);
 export type ApiStatus = z.infer<typeof apiStatus>;
@@ -54,6 +54,8 @@ export const endpointInput = z
     bodyBytesMax: endpointFields.bodyBytesMax.default(BODY_BYTES_DEFAULT),
   })
   .superRefine((endpoint, context) => {
+    // A field that is wrong by itself has not become what its type says.
+    if (context.issues.length > 0) return;
     for (const issue of endpointIssues(endpoint)) context.addIssue({ code: "custom", ...issue });
   });
 export type EndpointInput = z.output<typeof endpointInput>;
@@ -124,7 +126,7 @@ export const updateApiInput = z.object({
     .superRefine(requireDistinctNames)
     .optional(),
   /** When new prices begin to count. Now, if left out; never earlier. */
-  effectiveFrom: z.coerce.date().optional(),
+  effectiveFrom: instantInput.optional(),
 });
 export type UpdateApiInput = z.output<typeof updateApiInput>;
 
@@ -142,7 +144,7 @@ function requireDistinctNames(
 }
 
 export const apiRefInput = z.object({ name: apiNameInput });
-export const deprecateApiInput = apiRefInput.extend({ sunsetAt: z.coerce.date() });
+export const deprecateApiInput = apiRefInput.extend({ sunsetAt: instantInput });
 export const listApisInput = pageInput.extend({ status: apiStatus.optional() });
 export const catalogIndexInput = pageInput.extend({ category: z.string().trim().toLowerCase().max(50).optional() });
 export const searchApisInput = z.object({

@@ -1,6 +1,13 @@
 export * from "./deprecateApi.ts";
+export * from "./getApi.ts";
+export * from "./listApis.ts";
+export * from "./listCategories.ts";
+export * from "./listPricing.ts";
 export * from "./loadCatalogue.ts";
 export { type PriceVersion, priceAt } from "./planEndpoints.ts";
 export * from "./publishApi.ts";
+export { rankApis } from "./rankApis.ts";
+export * from "./readPublicApi.ts";
 export * from "./removeApi.ts";
+export * from "./searchApis.ts";
 export * from "./updateApi.ts";
