@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { defineEvent, defineJob } from "./definitions.ts";
-import { idSchema, microsOutput, pageInput, pageOf, positiveMicrosInput } from "./primitives.ts";
+import { idSchema, instantInput, microsOutput, pageInput, pageOf, positiveMicrosInput } from "./primitives.ts";
 
 export const grantSource = z.enum(["paid", "promo", "subscription", "adjustment"]);
 export type GrantSource = z.infer<typeof grantSource>;
@@ -96,7 +96,7 @@ export const decrementInput = z.object({
 export const incrementInput = decrementInput.extend({
   source: z.enum(["adjustment", "promo"]).default("adjustment"),
   /** Rounded up to the whole hour. */
-  expiresAt: z.coerce.date().optional(),
+  expiresAt: instantInput.optional(),
 });
 
 export const transferInput = z

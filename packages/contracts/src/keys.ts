@@ -1,6 +1,14 @@
 import { z } from "zod";
 import { defineEvent } from "./definitions.ts";
-import { idSchema, microsOutput, nameInput, pageInput, pageOf, positiveMicrosInput } from "./primitives.ts";
+import {
+  idSchema,
+  instantInput,
+  microsOutput,
+  nameInput,
+  pageInput,
+  pageOf,
+  positiveMicrosInput,
+} from "./primitives.ts";
 
 export const keyMode = z.enum(["live", "test"]);
 export const keyStatus = z.enum(["active", "blocked", "revoked", "expired"]);
@@ -37,7 +45,7 @@ export const generateKeyInput = z.object({
   name: nameInput.default("default"),
   scopes: scopesInput.default(["*"]),
   mode: keyMode.default("live"),
-  expiresAt: z.coerce.date().optional(),
+  expiresAt: instantInput.optional(),
   rateLimitPerSecond: rateLimitInput.optional(),
   monthlySpendCapMicros: positiveMicrosInput.optional(),
   allowedCidrs: cidrsInput.optional(),
@@ -56,7 +64,7 @@ export const keyIdInput = z.object({ id: idSchema("key") });
 export const updateKeyInput = keyIdInput.extend({
   name: nameInput.optional(),
   scopes: scopesInput.optional(),
-  expiresAt: z.coerce.date().nullable().optional(),
+  expiresAt: instantInput.nullable().optional(),
   rateLimitPerSecond: rateLimitInput.nullable().optional(),
   monthlySpendCapMicros: positiveMicrosInput.nullable().optional(),
   allowedCidrs: cidrsInput.nullable().optional(),

@@ -31,6 +31,19 @@ export const nonNegativeMicrosInput = microsInput.refine((value) => value >= 0n,
 /** Micros of an answer. REST writes it as a decimal string. */
 export const microsOutput = z.custom<Micros>((value) => typeof value === "bigint").meta({ id: "Micros" });
 
+const INSTANT_EARLIEST = new Date("1970-01-01T00:00:00Z");
+const INSTANT_LATEST = new Date("9999-12-31T23:59:59.999Z");
+
+/** An instant of an input: a Date from the typed client, ISO 8601 text from REST. Years that a database cannot hold are refused. */
+export const instantInput = z
+  .union([z.date(), z.iso.datetime({ offset: true }), z.iso.date()], {
+    error: "Must be an instant in ISO 8601, for example 2027-01-31T12:00:00Z",
+  })
+  .transform((value) => new Date(value))
+  .refine((value) => value >= INSTANT_EARLIEST && value <= INSTANT_LATEST, {
+    error: "Must be between the years 1970 and 9999",
+  });
+
 /** An address as people type it, trimmed and lower-cased. */
 export const emailInput = z
   .string()

@@ -17,7 +17,8 @@ export function encodeCursor(position: Position): string {
 
 /** @throws TollgateError BAD_REQUEST for a cursor that this system did not make */
 export function decodeCursor(cursor: string): Position {
-  const match = /^(\d{1,16}):([0-9A-Za-z_]{1,64})$/.exec(Buffer.from(cursor, "base64url").toString("utf8"));
+  // Fourteen digits of milliseconds reach to the year 5138; a database cannot hold all that a Date can.
+  const match = /^(\d{1,14}):([0-9A-Za-z_]{1,64})$/.exec(Buffer.from(cursor, "base64url").toString("utf8"));
   if (match?.[1] === undefined || match[2] === undefined) {
     throw badRequest("The cursor is not one of ours", { issues: [{ path: "cursor", message: "Not a cursor" }] });
   }
