@@ -3,6 +3,7 @@ import { billingRouter } from "./billing.ts";
 import { catalogRouter } from "./catalog.ts";
 import { customersRouter } from "./customers.ts";
 import { keysRouter } from "./keys.ts";
+import { onboardingRouter } from "./onboarding.ts";
 import { projectsRouter } from "./projects.ts";
 import { router } from "./trpc.ts";
 
@@ -13,6 +14,7 @@ export const appRouter = router({
   catalog: catalogRouter,
   customers: customersRouter,
   keys: keysRouter,
+  onboarding: onboardingRouter,
   projects: projectsRouter,
 });
 

@@ -1,3 +1,4 @@
+import { databaseErrorCode } from "@tollgate/db";
 import type { ErrorCode, FieldIssue } from "@tollgate/kernel";
 import { ERROR_CODES, TollgateError, toProblem } from "@tollgate/kernel";
 import type { TRPC_ERROR_CODE_KEY } from "@trpc/server";
@@ -54,6 +55,7 @@ export function toTollgateError(thrown: unknown): TollgateError {
   if (!(thrown instanceof TRPCError)) return internalError(thrown);
   const { cause } = thrown;
   if (cause instanceof TollgateError) return cause;
+  if (UNSTORABLE_VALUE.has(databaseErrorCode(cause) ?? "")) return unstorable(cause);
   if (thrown.code === "BAD_REQUEST" && cause instanceof ZodError) return invalidInput(cause);
   switch (thrown.code) {
     case "PARSE_ERROR":
@@ -102,6 +104,19 @@ export function httpStatusOf(error: TollgateError): number {
 
 function internalError(cause: unknown): TollgateError {
   return new TollgateError("INTERNAL", "Internal error", { reason: "internal", cause });
+}
+
+/**
+ * SQLSTATEs of values that no column can hold: a number or an instant out of range, a NUL in a text or in JSON. Schemas
+ * refuse them with the field's name; this catches what a schema forgot, because it is still the caller's value.
+ */
+const UNSTORABLE_VALUE: ReadonlySet<string> = new Set(["22003", "22007", "22008", "22021", "22P05"]);
+
+function unstorable(cause: unknown): TollgateError {
+  return new TollgateError("BAD_REQUEST", "The input has a value that cannot be stored", {
+    reason: "unstorable_value",
+    cause,
+  });
 }
 
 /** Names the first field in the message and every field in the issues. */

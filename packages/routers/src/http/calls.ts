@@ -1,6 +1,8 @@
 import type { IncomingMessage } from "node:http";
+import { TollgateError } from "@tollgate/kernel";
 import type { AnyTRPCProcedure, AnyTRPCRouter, TRPCProcedureType } from "@trpc/server";
 import { TRPCError } from "@trpc/server";
+import { assertNoNul } from "./assertNoNul.ts";
 import { RequestAborted, readBody } from "./readBody.ts";
 
 /** One call of a request: a batch has several, separated by commas in the path. */
@@ -47,9 +49,11 @@ export class TrpcInputs {
     if (this.#failure !== undefined) throw this.#failure;
     try {
       this.#decoded ??= this.#decode(router);
-      return this.#decoded[index];
+      const input = this.#decoded[index];
+      assertNoNul(this.#text, input);
+      return input;
     } catch (cause) {
-      if (cause instanceof TRPCError) throw cause;
+      if (cause instanceof TRPCError || cause instanceof TollgateError) throw cause;
       throw new TRPCError({
         code: "BAD_REQUEST",
         message: cause instanceof Error ? cause.message : "Invalid input",

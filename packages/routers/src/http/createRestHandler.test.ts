@@ -100,6 +100,7 @@ describe("REST", () => {
   it.each([
     ["a field that is missing", "things/read", "{}", 400, { code: "invalid_input", issues: [{ path: "id" }] }],
     ["a field of the wrong type", "things/list", '{"limit":"5"}', 400, { issues: [{ path: "limit" }] }],
+    ["a NUL in a text", "things/read", '{"id":"a\\u0000b"}', 400, { issues: [{ path: "id" }] }],
     ["an input that is not an object", "things/read", "5", 400, { code: "invalid_input" }],
     ["malformed JSON", "things/read", "{", 400, { detail: "The input is not valid JSON" }],
     [
@@ -123,6 +124,10 @@ describe("REST", () => {
     const answer = await post(path, body);
     expect(answer).toMatchObject({ status, type: "application/problem+json" });
     expect(answer.body).toMatchObject({ status, requestId: "req_rest", ...problem });
+  });
+
+  it("takes a text that speaks of NUL without containing it", async () => {
+    expect(await post("things/read", '{"id":"a\\\\u0000"}')).toMatchObject({ status: 200, body: { id: "a\\u0000" } });
   });
 
   it("takes POST and JSON only, and says so", async () => {

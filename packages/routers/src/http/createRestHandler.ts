@@ -3,6 +3,7 @@ import { TollgateError, toProblem } from "@tollgate/kernel";
 import type { AnyTRPCProcedure, AnyTRPCRouter, inferRouterContext } from "@trpc/server";
 import { getTRPCErrorFromUnknown, TRPCError } from "@trpc/server";
 import { httpStatusOf, toTollgateError } from "../errors.ts";
+import { assertNoNul } from "./assertNoNul.ts";
 import type { FailedCall, RequestHandler } from "./createTrpcHandler.ts";
 import { procedureMap } from "./procedureMap.ts";
 import { RequestAborted, readBody } from "./readBody.ts";
@@ -80,6 +81,12 @@ async function readInput(request: IncomingMessage, procedure: AnyTRPCProcedure, 
   if (contentType !== "application/json") {
     throw new TRPCError({ code: "UNSUPPORTED_MEDIA_TYPE", message: "The body must be application/json" });
   }
+  const input = parseJson(text);
+  assertNoNul(text, input);
+  return input;
+}
+
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
