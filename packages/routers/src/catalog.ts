@@ -1,6 +1,32 @@
-import { apiDto, apiRefInput, deprecateApiInput, publishApiInput, updateApiInput } from "@tollgate/contracts";
-import { deprecateApi, publishApi, removeApi, updateApi } from "@tollgate/services/catalog";
-import { adminOrServiceProcedure, router } from "./trpc.ts";
+import {
+  apiDto,
+  apiPage,
+  apiRefInput,
+  catalogIndexInput,
+  categoriesDto,
+  deprecateApiInput,
+  listApisInput,
+  pricingDto,
+  publicApiDto,
+  publishApiInput,
+  searchApisInput,
+  searchResult,
+  updateApiInput,
+} from "@tollgate/contracts";
+import {
+  deprecateApi,
+  getApi,
+  indexApis,
+  listApis,
+  listCategories,
+  listPricing,
+  publishApi,
+  readPublicApi,
+  removeApi,
+  searchApis,
+  updateApi,
+} from "@tollgate/services/catalog";
+import { adminOrServiceProcedure, publicProcedure, router } from "./trpc.ts";
 
 /** Published APIs, their endpoints and prices. */
 export const catalogRouter = router({
@@ -29,4 +55,44 @@ export const catalogRouter = router({
     .input(apiRefInput)
     .output(apiDto)
     .mutation(({ ctx, input }) => removeApi({ ctx, input })),
+
+  get: adminOrServiceProcedure
+    .meta({ description: "An API with everything about it, whatever state it is in." })
+    .input(apiRefInput)
+    .output(apiDto)
+    .query(({ ctx, input }) => getApi({ ctx, input })),
+
+  list: adminOrServiceProcedure
+    .meta({ description: "All APIs, drafts and removed ones included, newest first." })
+    .input(listApisInput)
+    .output(apiPage)
+    .query(({ ctx, input }) => listApis({ ctx, input })),
+
+  index: publicProcedure
+    .meta({ description: "The public catalogue, newest first." })
+    .input(catalogIndexInput)
+    .output(apiPage)
+    .query(({ ctx, input }) => indexApis({ ctx, input })),
+
+  search: publicProcedure
+    .meta({ description: "Published APIs that contain every word of a term, the best fit first." })
+    .input(searchApisInput)
+    .output(searchResult)
+    .query(({ ctx, input }) => searchApis({ ctx, input })),
+
+  api: publicProcedure
+    .meta({ description: "A published API: its document, examples, endpoints with prices, and code to begin from." })
+    .input(apiRefInput)
+    .output(publicApiDto)
+    .query(({ ctx, input }) => readPublicApi({ ctx, input })),
+
+  listCategories: publicProcedure
+    .meta({ description: "The categories of published APIs and how many are in each." })
+    .output(categoriesDto)
+    .query(({ ctx }) => listCategories({ ctx })),
+
+  pricing: publicProcedure
+    .meta({ description: "What every published endpoint costs now, and from when that changes." })
+    .output(pricingDto)
+    .query(({ ctx }) => listPricing({ ctx })),
 });

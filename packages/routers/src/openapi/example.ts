@@ -53,7 +53,7 @@ function objectExample(schema: JsonSchema, components: Readonly<Record<string, J
 function stringExample(schema: JsonSchema, name: string): unknown {
   const named = BY_NAME[name];
   if (named !== undefined) return named;
-  if (schema.format === "date-time") return "2027-01-01T00:00:00.000Z";
+  if (schema.format === "date-time") return name === "to" ? "2027-01-31T00:00:00Z" : "2027-01-01T00:00:00Z";
   if (schema.format === "email" || /email/i.test(name)) return "ada@example.com";
   if (schema.format === "uri") return "https://example.com";
   if (schema.pattern?.includes("\\d{1,19}") === true) return "1000000";
