@@ -70,6 +70,11 @@ export const updateKeyInput = keyIdInput.extend({
   allowedCidrs: cidrsInput.nullable().optional(),
 });
 
+export const rotateKeyInput = keyIdInput.extend({
+  /** How long the old key still works beside the new one; at most a week. */
+  graceSeconds: z.int().min(0).max(604_800).default(0),
+});
+
 /** One key, all keys of a project, or all keys of the projects that a customer owns. */
 const keysOf = {
   keyId: idSchema("key").optional(),

@@ -6,5 +6,6 @@ export * from "./listKeys.ts";
 export * from "./loadKeyRecord.ts";
 export * from "./readKey.ts";
 export * from "./revokeKey.ts";
+export * from "./rotateKey.ts";
 export * from "./unblockKeys.ts";
 export * from "./updateKey.ts";

@@ -25,6 +25,7 @@ import {
   loadKeyRecord,
   readKey,
   revokeKey,
+  rotateKey,
   unblockKeys,
   updateKey,
 } from "./index.ts";
@@ -304,6 +305,35 @@ describe("updateKey", () => {
       scopes: ["maps"],
     });
     expect(await eventsOf(first.id)).toContain("keys.updated");
+  });
+});
+
+describe("rotateKey", () => {
+  const rotate = (id: string, graceSeconds = 60) =>
+    rotateKey({ ctx: fixture.as(developer), input: { id, graceSeconds } });
+
+  test("gives a key with the same settings that shares the limits of the old one, which ends after the grace", async () => {
+    const old = await generate({ scopes: ["maps"], rateLimitPerSecond: 3, monthlySpendCapMicros: "8", mode: "test" });
+    const successor = await rotate(old.id);
+    expect(successor.key).toMatch(/^tg_test_/);
+    const [before, after] = [await load(old.key), await load(successor.key)];
+    expect(before?.expiresAtMs).toBe(fixture.clock.nowMs() + 60_000);
+    expect(after).toEqual({ ...before, keyId: successor.id, rootKeyId: old.id, expiresAtMs: null });
+    const third = await rotate(successor.id);
+    expect((await load(third.key))?.rootKeyId).toBe(old.id);
+    expect(await eventsOf(old.id)).toEqual(["keys.generated", "keys.rotated"]);
+    fixture.clock.advanceMs(60_000);
+    await expect(rotate(old.id)).rejects.toMatchObject({ code: "CONFLICT", reason: "key_not_active" });
+  });
+
+  test("neither prolongs a key nor frees one that is blocked", async () => {
+    const expiresAt = new Date(fixture.clock.nowMs() + 1_000);
+    const old = await generate({ expiresAt });
+    const successor = await rotate(old.id);
+    expect((await load(old.key))?.expiresAtMs).toBe(expiresAt.getTime());
+    expect((await load(successor.key))?.expiresAtMs).toBe(expiresAt.getTime());
+    await blockKeys({ ctx: fixture.as(OPERATOR), input: { keyId: successor.id, message: "stop" } });
+    await expect(rotate(successor.id)).rejects.toMatchObject({ reason: "key_not_active" });
   });
 });
 
