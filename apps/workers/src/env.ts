@@ -18,3 +18,7 @@ const workersEnvSchema = z.object({
 
 export type WorkersEnv = z.infer<typeof workersEnvSchema>;
 export const workersEnv = (): WorkersEnv => parseEnv(workersEnvSchema);
+
+/** The books can be checked without knowing where the rest of the system is. */
+export const checkBooksEnv = (): { DATABASE_URL?: string | undefined } =>
+  parseEnv(z.object({ DATABASE_URL: commonEnv.DATABASE_URL.optional() }));

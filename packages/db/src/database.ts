@@ -9,6 +9,9 @@ export type Db = PostgresJsDatabase<Record<string, never>>;
 export type Sql = postgres.Sql;
 export type SqlTransaction = postgres.TransactionSql;
 
+/** A connection that was lost inside a transaction never reports itself idle to the driver, so closing must not wait long. */
+const CLOSE_TIMEOUT_SECONDS = 1;
+
 export interface DatabaseOptions {
   readonly url: string;
   /** Connections of the pool. */
@@ -56,7 +59,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     sql,
     drizzleClient,
     close: async () => {
-      await Promise.all([drizzleClient.end({ timeout: 5 }), sql.end({ timeout: 5 })]);
+      await Promise.all([drizzleClient.end({ timeout: CLOSE_TIMEOUT_SECONDS }), sql.end({ timeout: CLOSE_TIMEOUT_SECONDS })]);
     },
   };
 }

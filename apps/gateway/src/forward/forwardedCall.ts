@@ -357,13 +357,23 @@ export class ForwardedCall implements SpoolWaiter {
 
   // What goes wrong.
 
-  /** The upstream failed: nothing is charged, everything set aside goes back, and the failure is in the usage. */
+  /**
+   * The upstream failed: nothing is charged, everything set aside goes back, and the failure is in the usage. A call that
+   * turned out not to be fit to forward is a refusal, which is not.
+   */
   #fail(refusal: Refusal): void {
     if (this.#phase === "done" || this.#phase === "recording") return;
     this.#failure = refusal;
     this.#chargedMicros = 0;
     this.#giveBack(this.#reservation.amount);
-    this.#record(ERROR_CODES[refusal.code].status);
+    const { status } = ERROR_CODES[refusal.code];
+    if (status >= 500) {
+      this.#record(status);
+      return;
+    }
+    this.#gateway.metrics.inFlight -= 1;
+    this.#gateway.metrics.countRefusal(refusal.reason);
+    this.onRecorded();
   }
 
   /** The client is gone. If the upstream had answered, the call was served and is charged; else it is given up. */

@@ -135,6 +135,7 @@ export class SpoolShipper {
 
   /** Resolves when every call of the run is folded; for a run that has ended, and for draining. */
   async waitUntilEmpty(): Promise<void> {
+    this.#isStarted = true;
     this.#pump();
     if (this.#isEmpty()) return;
     await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
