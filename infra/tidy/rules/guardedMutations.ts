@@ -1,0 +1,108 @@
+import { CallGraph } from "../callGraph.ts";
+import type { Finding, Rule } from "../rule.ts";
+import type { SourceTree } from "../sourceTree.ts";
+import type { SyntaxNode } from "../syntax.ts";
+import { childOf, childrenOf, moduleLinks, nameOf, walk } from "../syntax.ts";
+
+/** What every mutation has, and how it is recognised among the functions that its verb reaches. */
+const DUTIES = {
+  permission: /^packages\/services\/src\/permissions\.ts#require/,
+  audit: /^@tollgate\/db#writeAudit$/,
+  event: /^@tollgate\/db#appendEvent$/,
+} as const;
+type Duty = keyof typeof DUTIES;
+
+/** Mutations that lack something, and why that is right. An entry that is no longer needed is a finding too. */
+type Exceptions = Readonly<Record<string, Partial<Record<Duty, string>>>>;
+
+export const EXCEPTIONS: Exceptions = {
+  "customers.login": { permission: "anyone may try to sign in: the password is the permission" },
+  "customers.refresh": { permission: "the refresh token is the permission" },
+  "onboarding.sendVerificationEmail": { permission: "anyone may begin to sign up" },
+  "onboarding.completeSignup": { permission: "the mailed code is the permission" },
+};
+
+const SERVICES = "@tollgate/services/";
+
+/**
+ * Every mutation calls a verb that asks for permission, writes an audit row and appends an event. The verb is looked up in
+ * the services and followed through the functions that it reaches.
+ */
+export const guardedMutations = (exceptions: Exceptions = EXCEPTIONS): Rule => ({
+  name: "guarded-mutations",
+  check(tree) {
+    const graph = new CallGraph(tree);
+    const seen = new Set<string>();
+    const findings: Finding[] = [];
+    for (const mutation of findMutations(tree)) {
+      seen.add(mutation.procedure);
+      const message = judge(graph, mutation, exceptions[mutation.procedure] ?? {});
+      if (message !== undefined) findings.push({ path: mutation.file, line: mutation.line, message });
+    }
+    for (const procedure of Object.keys(exceptions)) {
+      if (seen.has(procedure)) continue;
+      findings.push({
+        path: "infra/tidy/rules/guardedMutations.ts",
+        message: `${procedure} has an exception and is no mutation`,
+      });
+    }
+    return findings;
+  },
+});
+
+interface Mutation {
+  /** `keys.revoke`. */
+  readonly procedure: string;
+  readonly file: string;
+  readonly line: number;
+  /** Verbs of the services that its resolver mentions: the domain's index file and the name. */
+  readonly verbs: readonly { readonly file: string; readonly name: string }[];
+}
+
+function findMutations(tree: SourceTree): Mutation[] {
+  return tree.matching(/^packages\/routers\/src\/[^/.]+\.ts$/).flatMap((file) => {
+    const program = tree.program(file);
+    const domain = file.slice("packages/routers/src/".length, -".ts".length);
+    const verbs = new Map<string, { file: string; name: string }>();
+    for (const link of moduleLinks(program)) {
+      if (!link.specifier.startsWith(SERVICES) || link.isTypeOnly) continue;
+      const index = `packages/services/src/${link.specifier.slice(SERVICES.length)}/index.ts`;
+      for (const [local, name] of link.names) verbs.set(local, { file: index, name });
+    }
+    return [...walk(program)].flatMap((node) => {
+      const resolver = node.type === "Property" ? mutationResolver(childOf(node, "value")) : undefined;
+      const name = nameOf(childOf(node, "key"));
+      if (resolver === undefined || name === undefined) return [];
+      const mentioned = new Set([...walk(resolver)].flatMap((part) => nameOf(part) ?? []));
+      return [
+        {
+          procedure: `${domain}.${name}`,
+          file,
+          line: tree.lineAt(file, node.start),
+          verbs: [...mentioned].flatMap((local) => verbs.get(local) ?? []),
+        },
+      ];
+    });
+  });
+}
+
+/** The function in `….mutation(function)`. */
+function mutationResolver(value: SyntaxNode | undefined): SyntaxNode | undefined {
+  const callee = value?.type === "CallExpression" ? childOf(value, "callee") : undefined;
+  if (value === undefined || callee?.type !== "MemberExpression") return undefined;
+  return nameOf(childOf(callee, "property")) === "mutation" ? childrenOf(value, "arguments")[0] : undefined;
+}
+
+function judge(graph: CallGraph, mutation: Mutation, excused: Partial<Record<Duty, string>>): string | undefined {
+  const { procedure, verbs } = mutation;
+  const [verb] = verbs;
+  if (verb === undefined || verbs.length > 1) return `${procedure} must call one verb of the services`;
+  const reached = graph.reach(verb.file, verb.name);
+  if (reached === undefined) return `${procedure} calls ${verb.name}, which ${verb.file} does not export`;
+  const duties = Object.keys(DUTIES) as Duty[];
+  const has = (duty: Duty): boolean => [...reached].some((id) => DUTIES[duty].test(id));
+  const missing = duties.filter((duty) => !has(duty) && excused[duty] === undefined);
+  if (missing.length > 0) return `${procedure} (${verb.name}) has no ${missing.join(" and no ")}`;
+  const stale = duties.filter((duty) => has(duty) && excused[duty] !== undefined);
+  return stale.length > 0 ? `${procedure} needs no exception for ${stale.join(", ")}` : undefined;
+}
