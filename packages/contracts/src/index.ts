@@ -10,3 +10,4 @@ export * from "./metering.ts";
 export * from "./onboarding.ts";
 export * from "./primitives.ts";
 export * from "./projects.ts";
+export * from "./usage.ts";

@@ -1,0 +1,5 @@
+export * from "./listCalls.ts";
+export * from "./readMonthly.ts";
+export { readMonthlyTotal } from "./readMonthlyTotal.ts";
+export * from "./readUsage.ts";
+export * from "./traceCall.ts";

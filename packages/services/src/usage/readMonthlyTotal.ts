@@ -1,0 +1,57 @@
+import type { MonthlyTotal, monthlyTotalInput } from "@tollgate/contracts";
+import type { Period } from "@tollgate/kernel";
+import { monthPeriod } from "@tollgate/kernel";
+import { sql } from "drizzle-orm";
+import type { z } from "zod";
+import type { ServiceContext, Verb } from "../context.ts";
+import { requireMember } from "../permissions.ts";
+import type { SumRow } from "./internal.ts";
+import { addSums, readNamedEndpoints, readPayer, toSums } from "./internal.ts";
+
+export interface EndpointSumRow extends SumRow {
+  readonly endpoint_id: string;
+}
+
+/**
+ * What a project called and was charged in a calendar month of its billing account's time zone, and at which endpoints.
+ * @throws TollgateError UNAUTHORIZED, NOT_FOUND
+ */
+export async function readMonthlyTotal({
+  ctx,
+  input,
+}: Verb<z.output<typeof monthlyTotalInput>>): Promise<MonthlyTotal> {
+  const project = await requireMember(ctx, input.projectId, ["viewer"], { orAdmin: true });
+  const { timeZone, month: presentMonth } = await readPayer(ctx, project);
+  const month = input.month === undefined ? presentMonth : monthNamed(input.month, timeZone);
+  const rows = await sumByEndpoint(ctx, project.id, month);
+  const named = await readNamedEndpoints(
+    ctx,
+    rows.map((row) => row.endpoint_id),
+  );
+  const endpoints = rows.map((row) => ({
+    endpointId: row.endpoint_id,
+    api: named.get(row.endpoint_id)?.api ?? "",
+    endpoint: named.get(row.endpoint_id)?.endpoint ?? "",
+    ...toSums(row),
+  }));
+  return { month: month.id, ...addSums(endpoints), endpoints };
+}
+
+/** A project's live calls of a month by endpoint, the most charged first. */
+export async function sumByEndpoint(ctx: ServiceContext, projectId: string, month: Period): Promise<EndpointSumRow[]> {
+  return ctx.db.execute<EndpointSumRow>(sql`
+    select endpoint_id,
+      sum(case when status < 500 then calls else 0 end) as calls,
+      sum(case when status < 500 then 0 else calls end) as failures,
+      sum(units) as units, sum(charged_micros) as charged
+    from usage_hourly
+    where project_id = ${projectId} and mode = 'live'
+      and hour >= ${new Date(month.startMs).toISOString()}::timestamptz
+      and hour < ${new Date(month.endMs).toISOString()}::timestamptz
+    group by endpoint_id order by sum(charged_micros) desc, sum(calls) desc, endpoint_id`);
+}
+
+/** No zone is so far from UTC that the middle of a month is in another one. */
+function monthNamed(name: string, timeZone: string): Period {
+  return monthPeriod(new Date(`${name}-15T12:00:00Z`).getTime(), timeZone);
+}

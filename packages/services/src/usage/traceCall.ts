@@ -1,0 +1,92 @@
+import type { Trace, traceInput } from "@tollgate/contracts";
+import { schema } from "@tollgate/db";
+import { notFound, TollgateError } from "@tollgate/kernel";
+import { and, asc, desc, eq, gte, lte, sql } from "drizzle-orm";
+import type { z } from "zod";
+import type { ServiceContext, Verb } from "../context.ts";
+import { requireMember } from "../permissions.ts";
+import type { CallRow } from "./internal.ts";
+import { HOUR_MS, readNamedEndpoints, toCall } from "./internal.ts";
+
+const { calls, grantConsumptions, grants, ledgerEntries, usageBatches } = schema;
+
+/**
+ * Follows a call: the batch it was folded in, the statement's line that it is part of, and the grants that were spent.
+ * A call that is not posted yet has no line.
+ * @throws TollgateError UNAUTHORIZED; NOT_FOUND, also for a call of a project that is not the caller's
+ */
+export async function traceCall({ ctx, input }: Verb<z.output<typeof traceInput>>): Promise<Trace> {
+  const call = await requireCall(ctx, input.callId);
+  const [batch] = await ctx.db
+    .select()
+    .from(usageBatches)
+    .where(and(eq(usageBatches.source, call.source), lte(usageBatches.sequence, call.sequence)))
+    .orderBy(desc(usageBatches.sequence))
+    .limit(1);
+  if (batch === undefined) throw new Error(`The batch of ${call.id} is not there`);
+  const ledger = await findLedgerLine(ctx, call, batch.foldedAt);
+  const spent =
+    ledger === null
+      ? []
+      : await ctx.db
+          .select({ grantId: grants.id, source: grants.source, amountMicros: grantConsumptions.amountMicros })
+          .from(grantConsumptions)
+          .innerJoin(grants, eq(grants.id, grantConsumptions.grantId))
+          .where(eq(grantConsumptions.transactionId, ledger.transactionId))
+          .orderBy(asc(grants.createdAt), asc(grants.id));
+  const named = await readNamedEndpoints(ctx, [call.endpointId]);
+  return {
+    call: toCall(call, named.get(call.endpointId)),
+    projectId: call.projectId,
+    billingAccountId: call.billingAccountId,
+    batch: {
+      source: batch.source,
+      sequence: batch.sequence,
+      calls: batch.calls,
+      isLate: batch.isLate,
+      foldedAt: batch.foldedAt,
+    },
+    ledger,
+    grants: spent,
+  };
+}
+
+/** A stranger's call is as unknown as one that never was. */
+async function requireCall(ctx: ServiceContext, callId: string): Promise<CallRow> {
+  const [call] = await ctx.db.select().from(calls).where(eq(calls.id, callId)).limit(1);
+  try {
+    await requireMember(ctx, call?.projectId ?? "", ["viewer"], { orAdmin: true });
+  } catch (error) {
+    if (error instanceof TollgateError && error.code === "NOT_FOUND") throw notFound("call");
+    throw error;
+  }
+  if (call === undefined) throw notFound("call");
+  return call;
+}
+
+/** A settlement posts all that is folded of a line, so the first one after the fold has the call in it. */
+async function findLedgerLine(ctx: ServiceContext, call: CallRow, foldedAt: Date): Promise<Trace["ledger"]> {
+  if (call.chargedMicros === 0n) return null;
+  const hour = new Date(Math.floor(call.startedAt.getTime() / HOUR_MS) * HOUR_MS).toISOString();
+  const [line] = await ctx.db
+    .select({
+      transactionId: ledgerEntries.transactionId,
+      line: ledgerEntries.line,
+      amountMicros: ledgerEntries.amountMicros,
+      createdAt: ledgerEntries.createdAt,
+    })
+    .from(ledgerEntries)
+    .where(
+      and(
+        eq(ledgerEntries.account, `wallet:${call.billingAccountId}`),
+        gte(ledgerEntries.createdAt, foldedAt),
+        sql`${ledgerEntries.detail}->>'hour' = ${hour}`,
+        sql`${ledgerEntries.detail}->>'projectId' = ${call.projectId}`,
+        sql`${ledgerEntries.detail}->>'endpointId' = ${call.endpointId}`,
+        sql`${ledgerEntries.detail}->>'unitPriceMicros' = ${call.unitPriceMicros.toString()}`,
+      ),
+    )
+    .orderBy(asc(ledgerEntries.createdAt), asc(ledgerEntries.transactionId))
+    .limit(1);
+  return line ?? null;
+}
