@@ -16,7 +16,7 @@ main { max-width: 34rem; padding: 3rem 1.5rem; }
 h1 { font-size: 2rem; letter-spacing: -0.02em; margin: 0 0 0.5rem; }
 p { margin: 0 0 2rem; color: var(--soft); }
 ul { list-style: none; margin: 0; padding: 0; border-top: 1px solid var(--line); }
-a { display: flex; justify-content: space-between; gap: 1rem; padding: 0.8rem 0; border-bottom: 1px solid var(--line); color: inherit; text-decoration: none; }
+a { display: flex; align-items: baseline; justify-content: space-between; gap: 1rem; padding: 0.8rem 0; border-bottom: 1px solid var(--line); color: inherit; text-decoration: none; }
 a:hover, a:focus-visible { color: var(--accent); }
 code { color: var(--soft); font: 0.85em ui-monospace, monospace; }
 </style>

@@ -6,6 +6,7 @@ import { keysRouter } from "./keys.ts";
 import { onboardingRouter } from "./onboarding.ts";
 import { projectsRouter } from "./projects.ts";
 import { router } from "./trpc.ts";
+import { usageRouter } from "./usage.ts";
 
 /** Every procedure, by domain. */
 export const appRouter = router({
@@ -16,6 +17,7 @@ export const appRouter = router({
   keys: keysRouter,
   onboarding: onboardingRouter,
   projects: projectsRouter,
+  usage: usageRouter,
 });
 
 export type AppRouter = typeof appRouter;

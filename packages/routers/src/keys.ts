@@ -7,10 +7,20 @@ import {
   keyIdInput,
   keyPage,
   listKeysInput,
+  rotateKeyInput,
   unblockKeysInput,
   updateKeyInput,
 } from "@tollgate/contracts";
-import { blockKeys, generateKey, listKeys, readKey, revokeKey, unblockKeys, updateKey } from "@tollgate/services/keys";
+import {
+  blockKeys,
+  generateKey,
+  listKeys,
+  readKey,
+  revokeKey,
+  rotateKey,
+  unblockKeys,
+  updateKey,
+} from "@tollgate/services/keys";
 import { adminProcedure, customerProcedure, router } from "./trpc.ts";
 
 const EXAMPLE_KEY_ID = "key_4fDq8ZkT2mXw9bNcR7LpVa";
@@ -40,6 +50,14 @@ export const keysRouter = router({
     .input(updateKeyInput)
     .output(keyDto)
     .mutation(({ ctx, input }) => updateKey({ ctx, input })),
+
+  rotate: customerProcedure
+    .meta({
+      description: "A new key with the settings of an old one, which works on for a grace. Both share its limits.",
+    })
+    .input(rotateKeyInput)
+    .output(generatedKeyDto)
+    .mutation(({ ctx, input }) => rotateKey({ ctx, input })),
 
   revoke: customerProcedure
     .meta({ description: "Ends a key for good. Every gateway refuses it within a second." })

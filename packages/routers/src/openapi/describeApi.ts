@@ -2,7 +2,7 @@ import type { AnyTRPCProcedure, AnyTRPCRouter } from "@trpc/server";
 import { z } from "zod";
 import { inputsOf } from "../http/createRestHandler.ts";
 import { procedureMap } from "../http/procedureMap.ts";
-import type { ProcedureMeta } from "../trpc.ts";
+import type { Caller, ProcedureMeta } from "../trpc.ts";
 import { exampleOf } from "./example.ts";
 import type { JsonSchema } from "./jsonSchema.ts";
 import { toJsonSchema } from "./jsonSchema.ts";
@@ -82,6 +82,16 @@ const problemSchema = z.object({
   issues: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
 });
 
+/** Who may call, for people. */
+const CALLERS: Readonly<Record<Caller, string>> = {
+  public: "For anyone, signed in or not.",
+  authenticated: "For signed-in people and for services.",
+  customer: "For signed-in people.",
+  admin: "For operators.",
+  service: "For services.",
+  "admin or service": "For operators and services.",
+};
+
 function describeProcedure(
   path: string,
   procedure: AnyTRPCProcedure,
@@ -97,7 +107,7 @@ function describeProcedure(
     operationId: path,
     tags: [domainOf(path)],
     summary: description.split(/(?<=\.)\s/, 1)[0] ?? description,
-    description: `${description}\n\nCaller: ${caller}.`,
+    description: `${description}\n\n${CALLERS[caller]}`,
     security: caller === "public" ? [] : [{ bearer: [] }],
     ...(input === undefined ? {} : { requestBody: describeBody(input, example, schemas) }),
     responses: {

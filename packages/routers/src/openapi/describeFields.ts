@@ -46,6 +46,8 @@ export function typeName(schema: JsonSchema, components: Readonly<Record<string,
   if (alternatives !== undefined)
     return alternatives.map((option) => typeName(option, components)).join(" or ") + suffix;
   if (plain.items !== undefined) return `list of ${typeName(plain.items, components)}${suffix}`;
+  const idPrefix = /^\^([a-z]+_)\[/.exec(plain.pattern ?? "")?.[1];
+  if (idPrefix !== undefined) return `id ${idPrefix}…${suffix}`;
   if (plain.pattern === "^-?\\d{1,19}$") return `micros${suffix}`;
   return `${plain.format ?? plain.type ?? "anything"}${suffix}`;
 }

@@ -18,8 +18,10 @@ nav a:hover, nav a:focus-visible { color: var(--accent); }
 main { padding: 2.5rem clamp(1.25rem, 4vw, 4rem) 6rem; min-width: 0; }
 h1 { margin: 0; font-size: 2.1rem; line-height: 1.15; letter-spacing: -0.025em; }
 .lead { max-width: 44rem; margin: 0.75rem 0 0; color: var(--soft); text-wrap: pretty; }
+main a { color: var(--accent); text-underline-offset: 0.15em; }
+p code { font-size: 0.88em; }
 main > h2 { margin: 4rem 0 0; padding-bottom: 0.5rem; border-bottom: 2px solid var(--ink); font-size: 1.35rem; letter-spacing: -0.015em; }
-article { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 24rem); gap: 0 2.5rem; padding: 2rem 0; border-bottom: 1px solid var(--line); }
+article { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 28rem); gap: 0 2.5rem; padding: 2rem 0; border-bottom: 1px solid var(--line); }
 article h3 { margin: 0; font: 600 1.05rem ui-monospace, Menlo, Consolas, monospace; letter-spacing: -0.01em; }
 article h3 a { color: inherit; text-decoration: none; }
 article p { margin: 0.4rem 0 0; max-width: 40rem; text-wrap: pretty; }
@@ -31,11 +33,11 @@ td:first-child { width: 38%; }
 .type { color: var(--accent); font-size: 0.78rem; }
 .notes { color: var(--soft); }
 .optional { color: var(--faint); font-family: ui-sans-serif, system-ui, sans-serif; font-size: 0.75rem; }
-pre { margin: 0; padding: 1rem 1.1rem; border-radius: 0.5rem; background: var(--code); color: var(--code-ink); font-size: 0.78rem; line-height: 1.55; overflow-x: auto; align-self: start; position: sticky; top: 1.5rem; }
+pre { margin: 0; padding: 1rem 1.1rem; border-radius: 0.5rem; background: var(--code); color: var(--code-ink); font-size: 0.78rem; line-height: 1.55; white-space: pre-wrap; overflow-wrap: anywhere; align-self: start; position: sticky; top: 1.5rem; }
 [hidden] { display: none !important; }
 .none { margin-top: 3rem; color: var(--soft); }
 @media (max-width: 70rem) { article { grid-template-columns: minmax(0, 1fr); } pre { position: static; margin-top: 1.25rem; } }
-@media (max-width: 48rem) { .page { display: block; } nav { position: static; height: auto; border-right: 0; border-bottom: 1px solid var(--line); } nav section { display: none; } }
+@media (max-width: 48rem) { .page { display: block; } nav { position: static; height: auto; border-right: 0; border-bottom: 1px solid var(--line); } nav section { display: none; } td { display: block; width: auto; padding: 0 0 0.35rem; } td:first-child { width: auto; padding: 0.45rem 0 0; } td + td { border-top: 0; } }
 `;
 
 /** Filters procedures by every word typed; "/" goes to the box. */

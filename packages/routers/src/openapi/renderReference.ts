@@ -27,7 +27,7 @@ ${domains.map((domain) => renderNavGroup(domain.name, domain.operations)).join("
 </nav>
 <main>
 <h1>${escapeHtml(document.info.title)} API</h1>
-<p class="lead">${escapeHtml(document.info.description)} The same as an <a href="/openapi.json">OpenAPI document</a>.</p>
+<p class="lead">${renderProse(document.info.description)} The same as an <a href="/openapi.json">OpenAPI document</a>.</p>
 <p class="none" hidden>Nothing matches.</p>
 ${domains.map((domain) => renderDomain(document, domain.name, domain.operations)).join("\n")}
 </main>
@@ -65,7 +65,7 @@ function renderOperation(document: ApiDocument, domain: string, { path, operatio
   return `<article id="${operation.operationId}" ${searchable(domain, operation)}>
 <div>
 <h3><a href="#${operation.operationId}">${escapeHtml(operation.operationId)}</a></h3>
-<p>${escapeHtml(description)}</p>
+<p>${renderProse(description)}</p>
 <p class="caller">${escapeHtml(caller)}</p>
 ${input === undefined ? "" : renderFields("Input", input.schema, schemas)}
 ${output === undefined ? "" : renderFields("Output", output, schemas)}
@@ -107,5 +107,8 @@ function searchable(domain: string, operation: ApiOperation): string {
 }
 
 const shortName = (operation: ApiOperation): string => operation.operationId.split(".").slice(1).join(".");
+
+/** Text whose `code` is set as code. */
+const renderProse = (text: string): string => escapeHtml(text).replace(/`([^`]+)`/g, "<code>$1</code>");
 
 const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);

@@ -1,0 +1,49 @@
+import {
+  callPage,
+  listCallsInput,
+  monthlyDto,
+  monthlyInput,
+  monthlyTotalDto,
+  monthlyTotalInput,
+  readUsageInput,
+  traceDto,
+  traceInput,
+  usageDto,
+} from "@tollgate/contracts";
+import { listCalls, readMonthly, readMonthlyTotal, readUsage, traceCall } from "@tollgate/services/usage";
+import { authenticatedProcedure, router, serviceProcedure } from "./trpc.ts";
+
+/** What was called and what it cost. */
+export const usageRouter = router({
+  read: authenticatedProcedure
+    .meta({ description: "A project's calls by the hour, day or month, with what is left of its quotas." })
+    .input(readUsageInput)
+    .output(usageDto)
+    .query(({ ctx, input }) => readUsage({ ctx, input })),
+
+  monthlyTotal: authenticatedProcedure
+    .meta({ description: "What a project called and was charged in a month, and at which endpoints." })
+    .input(monthlyTotalInput)
+    .output(monthlyTotalDto)
+    .query(({ ctx, input }) => readMonthlyTotal({ ctx, input })),
+
+  monthly: serviceProcedure
+    .meta({
+      description: "How often a project called some endpoints this month, and what is left of their free calls.",
+    })
+    .input(monthlyInput)
+    .output(monthlyDto)
+    .query(({ ctx, input }) => readMonthly({ ctx, input })),
+
+  calls: authenticatedProcedure
+    .meta({ description: "A project's calls of the last 30 days, newest first." })
+    .input(listCallsInput)
+    .output(callPage)
+    .query(({ ctx, input }) => listCalls({ ctx, input })),
+
+  trace: authenticatedProcedure
+    .meta({ description: "Follows a call to the line of the statement that it is part of and the grants that paid." })
+    .input(traceInput)
+    .output(traceDto)
+    .query(({ ctx, input }) => traceCall({ ctx, input })),
+});
