@@ -1,11 +1,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { type System, startSystem } from "@tollgate/dev/system";
+import type { System } from "@tollgate/dev/system";
+import { startSystem } from "@tollgate/dev/system";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkBooks } from "./books.ts";
-import { addCredit, callGateway, callRest, eventually, type Stranger, signUp } from "./stranger.ts";
+import type { Stranger } from "./stranger.ts";
+import { addCredit, callGateway, callRest, eventually, signUp } from "./stranger.ts";
 
 /**
  * P1: every call that was answered is counted once and charged once, whatever is killed with -9. One driver makes 20,000

@@ -19,7 +19,10 @@ type Json = Record<string, unknown>;
 export async function callRest(apiUrl: string, path: string, input: Json, token?: string): Promise<Json> {
   const response = await fetch(`${apiUrl}/rest/${path}`, {
     method: "POST",
-    headers: { "content-type": "application/json", ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+    headers: {
+      "content-type": "application/json",
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
     body: JSON.stringify(input),
   });
   const body = (await response.json()) as Json;
@@ -67,7 +70,9 @@ async function readCode(mailUrl: string, email: string): Promise<string> {
   return eventually(`a mail to ${email}`, async () => {
     const response = await fetch(`${mailUrl}/messages?to=${encodeURIComponent(email)}`);
     const [message] = (await response.json()) as { text: string }[];
-    return /\b([A-Z0-9]{8}|[A-Za-z0-9]{8})\b/.exec(message?.text.split("\n").find((line) => /^\s*[A-Za-z0-9]{8}\s*$/.test(line)) ?? "")?.[1];
+    return /\b([A-Z0-9]{8}|[A-Za-z0-9]{8})\b/.exec(
+      message?.text.split("\n").find((line) => /^\s*[A-Za-z0-9]{8}\s*$/.test(line)) ?? "",
+    )?.[1];
   });
 }
 
@@ -101,7 +106,11 @@ export interface CallResult {
 const agent = new Agent({ keepAlive: true, maxSockets: 512 });
 
 /** One call, read to its end. */
-export function callGateway(url: string, key: string, options: { readonly method?: string; readonly body?: string } = {}): Promise<CallResult> {
+export function callGateway(
+  url: string,
+  key: string,
+  options: { readonly method?: string; readonly body?: string } = {},
+): Promise<CallResult> {
   return new Promise((resolve) => {
     const broken = (): void => resolve({ status: 0, code: "", priceMicros: 0 });
     const headers = {

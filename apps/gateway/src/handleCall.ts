@@ -16,6 +16,7 @@ import type { Caller } from "./identity/caller.ts";
  * anything; one that needs its key or a slice of a budget waits for that and is decided then.
  */
 const BUDGET_ROUNDS_MAX = 50;
+const KEY_WAIT_MAX_MS = 3_000;
 
 export function handleCall(gateway: Gateway, request: IncomingMessage, response: ServerResponse): void {
   const callId = newId("call");
@@ -37,12 +38,25 @@ async function loadThenDecide(
 ): Promise<void> {
   let caller: Caller | Refusal;
   try {
-    caller = (await gateway.keys.load(text)) ?? REFUSALS.unknownKey;
+    caller = (await inTime(gateway.keys.load(text))) ?? REFUSALS.unknownKey;
   } catch (error) {
     gateway.logger.warn({ err: error }, "a key cannot be loaded");
     caller = REFUSALS.keys;
   }
   decide(gateway, request, response, callId, caller);
+}
+
+/** A database that hangs must not hang the callers. The load itself goes on, for whoever comes next. */
+async function inTime<Result>(work: Promise<Result>): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`No answer within ${KEY_WAIT_MAX_MS} ms`)), KEY_WAIT_MAX_MS);
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function decide(
@@ -71,29 +85,34 @@ function findRoute(gateway: Gateway, request: IncomingMessage, caller: Caller): 
   if (gateway.spool.failure !== undefined) return REFUSALS.spool;
   const standing = caller.refuse(nowMs, request.socket.remoteAddress ?? "");
   if (standing !== undefined) return standing;
-  const url = request.url ?? "";
+  const route = findEndpoint(gateway, request);
+  if ("code" in route) return route;
+  if (!caller.hasScope(route.api.name)) return scopeRefusal(route.api.name);
+  if (Number(request.headers["content-length"] ?? 0) > route.endpoint.bodyBytesMax) return REFUSALS.tooLarge;
+  const window = caller.keyWindow;
+  if (window !== undefined) {
+    if (window.remaining(nowMs) <= 0) return REFUSALS.rate;
+    window.count();
+  }
+  return route;
+}
+
+/** The published endpoint that a request names, and the path it has at the upstream. */
+function findEndpoint(gateway: Gateway, request: IncomingMessage): Route | Refusal {
+  const { method, url = "" } = request;
   const target = readTarget(url);
   if (target === undefined) return url.startsWith("/") ? REFUSALS.noRoute : REFUSALS.badTarget;
   if (!gateway.catalogue.isLoaded) return REFUSALS.starting;
   const api = gateway.catalogue.find(target.api);
   if (api === undefined) return REFUSALS.noApi;
   const endpoint = api.endpoints.get(target.endpoint);
-  if (api.isRemoved) return REFUSALS.retired;
+  if (api.isRemoved || endpoint?.isRetired === true) return REFUSALS.retired;
   if (endpoint === undefined) return REFUSALS.noEndpoint;
-  if (endpoint.isRetired) return REFUSALS.retired;
-  const { method } = request;
   if (method !== endpoint.method && !(method === "HEAD" && endpoint.method === "GET")) {
     return methodRefusal(endpoint.method === "GET" ? "GET, HEAD" : endpoint.method);
   }
-  if (!caller.hasScope(api.name)) return scopeRefusal(api.name);
   const path = upstreamPath(endpoint.path, endpoint.hasPathParameters, target.rest);
   if (path === undefined) return endpoint.hasPathParameters ? REFUSALS.badPath : REFUSALS.noEndpoint;
-  if (Number(request.headers["content-length"] ?? 0) > endpoint.bodyBytesMax) return REFUSALS.tooLarge;
-  const window = caller.keyWindow;
-  if (window !== undefined) {
-    if (window.remaining(nowMs) <= 0) return REFUSALS.rate;
-    window.count();
-  }
   return { api, endpoint, path: path + target.query };
 }
 

@@ -32,6 +32,8 @@ const RECALL_WAIT_MS = 150;
 const IDLE_MS = 5_000;
 const IDLE_SCARCE_MS = 300;
 const TICK_MS = 250;
+/** A call waits no longer than this for its budgets: a database that hangs must not hang the callers. */
+const WAIT_MAX_MS = 3_000;
 const BUDGETS_PER_REQUEST = 100;
 
 export class BudgetPool {
@@ -71,6 +73,7 @@ export class BudgetPool {
   take(slice: BudgetSlice, amount: number, nowMs: number): void {
     slice.remaining -= amount;
     slice.taken += amount;
+    slice.takenAmount = amount;
     slice.takenAtMs = nowMs;
     if (slice.remaining < slice.refillMark && !slice.isAsking) this.#need(slice);
   }
@@ -85,7 +88,7 @@ export class BudgetPool {
   /** Resolves when the budget was asked on behalf of this call: then there is enough, or the slice is exhausted. */
   wait(slice: BudgetSlice, amount: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      slice.waiters.push({ amount, resolve, reject });
+      slice.waiters.push({ amount, sinceMs: this.#options.clock.nowMs(), resolve, reject });
       if (!slice.isAsking && !this.#recalling.has(slice)) this.#need(slice);
     });
   }
@@ -99,7 +102,7 @@ export class BudgetPool {
   onRecall(budgetIds: readonly string[]): void {
     for (const id of budgetIds) {
       const slice = this.#slices.get(id);
-      if (slice !== undefined && slice.remaining > 0 && slice.waiters.length === 0) this.#return(slice);
+      if (slice !== undefined && slice.remaining > 0 && !slice.canServeWaiter()) this.#return(slice);
     }
   }
 
@@ -130,12 +133,18 @@ export class BudgetPool {
   }
 
   #return(slice: BudgetSlice): void {
+    this.#putBack(slice);
+    if (!slice.isAsking && !this.#recalling.has(slice)) this.#need(slice);
+  }
+
+  /** What is not spent goes back with the next request. */
+  #putBack(slice: BudgetSlice): void {
+    if (slice.remaining === 0) return;
     slice.returnedTotal += BigInt(slice.remaining);
     slice.remaining = 0;
     slice.refillMark = 0;
     slice.taken = 0;
     slice.hasUnsentReturn = true;
-    if (!slice.isAsking) this.#need(slice);
   }
 
   #need(slice: BudgetSlice): void {
@@ -199,6 +208,7 @@ export class BudgetPool {
       demand += amount;
       if (granule === 0 || amount < granule) granule = amount;
     }
+    if (granule === 0) granule = slice.takenAmount;
     demand = Math.max(0, demand - slice.remaining);
     const elapsedSeconds = Math.max(0.001, (nowMs - slice.askedAtMs) / 1_000);
     const rate = slice.askedAtMs === 0 ? 0 : Math.max(0, slice.taken) / elapsedSeconds;
@@ -246,6 +256,8 @@ export class BudgetPool {
   #recall(slice: BudgetSlice): void {
     const holderId = this.#options.holderId();
     slice.wasRecalled = true;
+    // What we have is too little for a call. Together with what others have it may be enough: the last to ask gets it all.
+    this.#putBack(slice);
     if (holderId !== undefined) this.#options.ports.recall(holderId, [slice.id]);
     const timer = setTimeout(() => {
       this.#recalling.delete(slice);
@@ -274,6 +286,7 @@ export class BudgetPool {
   #tick(): void {
     const nowMs = this.#options.clock.nowMs();
     for (const slice of this.#slices.values()) {
+      if (slice.waiters.length > 0) rejectOverdue(slice, nowMs - WAIT_MAX_MS);
       if (slice.isAsking || slice.waiters.length > 0) continue;
       if (slice.remaining > 0) {
         if (nowMs - slice.takenAtMs >= (slice.isScarce ? IDLE_SCARCE_MS : IDLE_MS)) this.#return(slice);
@@ -286,4 +299,12 @@ export class BudgetPool {
 
 function rejectWaiters(slice: BudgetSlice, error: Error): void {
   for (const waiter of slice.waiters.splice(0)) waiter.reject(error);
+}
+
+function rejectOverdue(slice: BudgetSlice, beforeMs: number): void {
+  const overdue = slice.waiters.filter((waiter) => waiter.sinceMs < beforeMs);
+  if (overdue.length === 0) return;
+  slice.waiters = slice.waiters.filter((waiter) => waiter.sinceMs >= beforeMs);
+  const failure = unavailable("Budgets do not answer", { reason: "budgets_unavailable" });
+  for (const waiter of overdue) waiter.reject(failure);
 }

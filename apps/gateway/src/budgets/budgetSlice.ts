@@ -3,6 +3,7 @@ import type { BudgetKind } from "@tollgate/services/budgets";
 /** Someone who waits for a slice to grow. */
 export interface SliceWaiter {
   readonly amount: number;
+  readonly sinceMs: number;
   resolve(): void;
   reject(error: Error): void;
 }
@@ -27,6 +28,8 @@ export class BudgetSlice {
   refillMark = 0;
   /** Taken since the budget was last asked: the recent rate. */
   taken = 0;
+  /** The last amount that was taken: what is kept in reserve is a multiple of it. */
+  takenAmount = 0;
   askedAtMs = 0;
   takenAtMs = 0;
   /** Until then the budget is known not to cover {@link exhaustedAmount}. */
@@ -69,6 +72,11 @@ export class BudgetSlice {
   /** Little is left for everyone compared with what is held here: no reserves, and what lies idle goes back soon. */
   get isScarce(): boolean {
     return this.available <= PLENTY_FACTOR * this.remaining;
+  }
+
+  /** Whether what is held is enough for someone who waits. */
+  canServeWaiter(): boolean {
+    return this.waiters.some((waiter) => waiter.amount <= this.remaining);
   }
 
   /** The lease was given up by others: what was held is no longer ours to spend. */

@@ -15,7 +15,7 @@ export interface BudgetFacts {
 export interface GrantRequest {
   /** The sum of the calls that are waiting. */
   readonly demand: bigint;
-  /** The smallest of them: what is left over below this is of no use to this gateway. */
+  /** The smallest of them, or of those before them: what is left over below this is of no use to this gateway. */
   readonly granule: bigint;
   /** What the gateway would like to hold in all, a few seconds' worth of its recent rate. */
   readonly want: bigint;
@@ -30,11 +30,12 @@ export const availableOf = (budget: BudgetFacts): bigint => budget.limit + budge
 export function computeGrant(budget: BudgetFacts, request: GrantRequest): bigint {
   const available = availableOf(budget);
   if (available <= 0n) return 0n;
-  if (request.demand > available) {
-    return request.granule > 0n ? available - (available % request.granule) : available;
-  }
-  const reserve = min(request.want - request.demand, available / RESERVE_SHARE);
-  return min(available, request.demand + (reserve > 0n ? reserve : 0n));
+  if (request.demand > available) return wholeCalls(available, request.granule);
+  const reserve = min(min(request.want - request.demand, available / RESERVE_SHARE), available - request.demand);
+  return request.demand + (reserve > 0n ? wholeCalls(reserve, request.granule) : 0n);
 }
+
+/** Parts of a call would lie idle in one gateway while another lacks them. */
+const wholeCalls = (amount: bigint, granule: bigint): bigint => (granule > 0n ? amount - (amount % granule) : amount);
 
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
