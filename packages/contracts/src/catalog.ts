@@ -22,7 +22,11 @@ export const endpointNameInput = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,6
   error: "Must be 1 to 63 letters, digits, hyphens and underscores, and begin with a letter or digit",
 });
 const httpUrlInput = z.url({ protocol: /^https?$/, error: "Must be an http or https URL" }).max(2_000);
-const jsonObjectInput = z.record(z.string(), z.json());
+/** In JSON text these are the only escapes of NUL and of half a surrogate pair, neither of which a database can hold. */
+const UNSTORABLE_JSON = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
+const jsonObjectInput = z.record(z.string(), z.json()).refine((value) => !UNSTORABLE_JSON.test(JSON.stringify(value)), {
+  error: "Must not contain NUL or half of a surrogate pair",
+});
 
 const endpointFields = {
   name: endpointNameInput,

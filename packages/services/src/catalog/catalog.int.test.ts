@@ -234,6 +234,9 @@ test("fields that cannot be are refused before anything is read", () => {
   expect(pathsOf({ endpoints: [{ ...endpoint, maxUnits: 2 }] })).toEqual(["endpoints.0.maxUnits"]);
   expect(pathsOf({ endpoints: [{ ...endpoint, priceMicros: "1000000000001" }] })).toEqual(["endpoints.0.priceMicros"]);
   expect(pathsOf({ endpoints: [{ ...endpoint, freePerMonth: -1 }] })).toEqual(["endpoints.0.freePerMonth"]);
+  expect(pathsOf({ examples: [{ text: "half \ud83d of a pair" }] })).toEqual(["examples.0"]);
+  expect(pathsOf({ examples: [{ text: "NUL \0" }] })).toEqual(["examples.0"]);
+  expect(pathsOf({ examples: [{ text: "a whole 😀 and a spelled-out \\ud83d" }] })).toEqual([]);
   expect(pathsOf({ upstreamUrls: ["ftp://example.test"] })).toEqual(["upstreamUrls.0"]);
 });
 
@@ -291,15 +294,15 @@ test("only operators and services change the catalogue or see all of it", async 
   ] as const) {
     const ctx = fixture.as(actor);
     const attempts = [
-      publishApi({ ctx, input: publishApiInput.parse(publication(newName())) }),
-      updateApi({ ctx, input: { name, displayName: "x" } }),
-      deprecateApi({ ctx, input: { name, sunsetAt: new Date(fixture.clock.nowMs() + 1) } }),
-      removeApi({ ctx, input: { name } }),
-      getApi({ ctx, input: { name } }),
-      listApis({ ctx, input: { limit: 1 } }),
-      rankApis({ ctx }),
+      () => publishApi({ ctx, input: publishApiInput.parse(publication(newName())) }),
+      () => updateApi({ ctx, input: { name, displayName: "x" } }),
+      () => deprecateApi({ ctx, input: { name, sunsetAt: new Date(fixture.clock.nowMs() + 1) } }),
+      () => removeApi({ ctx, input: { name } }),
+      () => getApi({ ctx, input: { name } }),
+      () => listApis({ ctx, input: { limit: 1 } }),
+      () => rankApis({ ctx }),
     ];
-    for (const attempt of attempts) expect(await failure(attempt)).toMatchObject({ code });
+    for (const attempt of attempts) expect(await failure(attempt())).toMatchObject({ code });
   }
 });
 

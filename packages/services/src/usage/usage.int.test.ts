@@ -294,11 +294,11 @@ test("a stranger's project and a stranger's call are as unknown as those that ne
     "NOT_FOUND call_not_found",
   );
   for (const work of [
-    readUsage({ ctx: stranger, input: { projectId, ...span } }),
-    readMonthlyTotal({ ctx: stranger, input: { projectId } }),
-    listCalls({ ctx: stranger, input: { projectId, limit: 1 } }),
+    () => readUsage({ ctx: stranger, input: { projectId, ...span } }),
+    () => readMonthlyTotal({ ctx: stranger, input: { projectId } }),
+    () => listCalls({ ctx: stranger, input: { projectId, limit: 1 } }),
   ]) {
-    expect(await reasonOf(work)).toBe("NOT_FOUND project_not_found");
+    expect(await reasonOf(work())).toBe("NOT_FOUND project_not_found");
   }
 });
 
