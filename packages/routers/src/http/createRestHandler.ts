@@ -4,6 +4,7 @@ import type { AnyTRPCProcedure, AnyTRPCRouter, inferRouterContext } from "@trpc/
 import { getTRPCErrorFromUnknown, TRPCError } from "@trpc/server";
 import { httpStatusOf, toTollgateError } from "../errors.ts";
 import { assertNoNul } from "./assertNoNul.ts";
+import { callProcedure } from "./callProcedure.ts";
 import type { FailedCall, RequestHandler } from "./createTrpcHandler.ts";
 import { procedureMap } from "./procedureMap.ts";
 import { RequestAborted, readBody } from "./readBody.ts";
@@ -57,7 +58,14 @@ async function answer<Router extends AnyTRPCRouter>(
     const input = await readInput(request, procedure, options.bodyBytesMax ?? BODY_BYTES_MAX);
     const { type } = procedure._def;
     const getRawInput = async (): Promise<unknown> => input;
-    const data: unknown = await procedure({ path, type, ctx, getRawInput, signal: undefined, batchIndex: 0 });
+    const data: unknown = await callProcedure(procedure, {
+      path,
+      type,
+      ctx,
+      getRawInput,
+      signal: undefined,
+      batchIndex: 0,
+    });
     sendJson(response, 200, "application/json", data ?? null);
     options.onCall?.(path, undefined, startedAtMs);
   } catch (thrown) {

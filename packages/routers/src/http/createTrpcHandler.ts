@@ -4,6 +4,7 @@ import { getTRPCErrorFromUnknown, getTRPCErrorShape, TRPCError } from "@trpc/ser
 import { nodeHTTPRequestHandler } from "@trpc/server/adapters/node-http";
 import { getHTTPStatusCode } from "@trpc/server/http";
 import type { TRPCResponse } from "@trpc/server/rpc";
+import { callProcedure } from "./callProcedure.ts";
 import type { TrpcCall, TrpcInputs } from "./calls.ts";
 import { acceptedMethod, assertOneType, readInputs } from "./calls.ts";
 import { procedureMap } from "./procedureMap.ts";
@@ -149,12 +150,11 @@ class TrpcBinding<Router extends AnyTRPCRouter> {
           message: `Unsupported ${request.method}-request to ${type} procedure at path "${path}"`,
         });
       }
-      const data: unknown = await procedure({
+      const data: unknown = await callProcedure(procedure, {
         path,
         type,
         ctx,
         getRawInput: () => inputs.read(this.#options.router, index),
-        input: undefined,
         // A call runs to its end although its client has gone: a change is made whole or not at all by its transaction.
         signal: undefined,
         batchIndex: index,
