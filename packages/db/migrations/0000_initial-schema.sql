@@ -240,6 +240,7 @@ CREATE TABLE "keys" (
 	"mode" text NOT NULL,
 	"status" text NOT NULL,
 	"blocked_message" text,
+	"blocked_by" text,
 	"scopes" jsonb NOT NULL,
 	"allowed_cidrs" jsonb,
 	"rate_limit_per_second" integer,
@@ -250,8 +251,10 @@ CREATE TABLE "keys" (
 	"updated_at" timestamp (3) with time zone NOT NULL,
 	"expires_at" timestamp (3) with time zone,
 	"revoked_at" timestamp (3) with time zone,
+	"expiry_announced_at" timestamp (3) with time zone,
 	CONSTRAINT "keys_mode_check" CHECK (mode in ('live', 'test')),
-	CONSTRAINT "keys_status_check" CHECK (status in ('active', 'blocked', 'revoked'))
+	CONSTRAINT "keys_status_check" CHECK (status in ('active', 'blocked', 'revoked')),
+	CONSTRAINT "keys_blocked_by_check" CHECK (blocked_by in ('operator', 'ban'))
 );
 --> statement-breakpoint
 CREATE TABLE "inbox" (
@@ -275,6 +278,30 @@ CREATE TABLE "outbox" (
 	CONSTRAINT "outbox_kind_check" CHECK (kind in ('event', 'job'))
 );
 --> statement-breakpoint
+CREATE TABLE "oauth_identities" (
+	"provider" text NOT NULL,
+	"subject" text NOT NULL,
+	"customer_id" text NOT NULL,
+	"email" text NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"last_used_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "oauth_identities_provider_subject_pk" PRIMARY KEY("provider","subject"),
+	CONSTRAINT "oauth_identities_provider_check" CHECK (provider in ('google', 'github'))
+);
+--> statement-breakpoint
+CREATE TABLE "oauth_states" (
+	"id" text PRIMARY KEY NOT NULL,
+	"provider" text NOT NULL,
+	"secrets_sealed" text NOT NULL,
+	"binding_hash" text NOT NULL,
+	"is_from_browser" boolean NOT NULL,
+	"redirect_to" text,
+	"customer_id" text,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"expires_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "oauth_states_provider_check" CHECK (provider in ('google', 'github'))
+);
+--> statement-breakpoint
 CREATE TABLE "promo_claims" (
 	"mailbox_hash" text PRIMARY KEY NOT NULL,
 	"created_at" timestamp (3) with time zone NOT NULL
@@ -291,6 +318,19 @@ CREATE TABLE "verifications" (
 	"expires_at" timestamp (3) with time zone NOT NULL,
 	"consumed_at" timestamp (3) with time zone,
 	CONSTRAINT "verifications_purpose_check" CHECK (purpose in ('signup', 'recover', 'email_change'))
+);
+--> statement-breakpoint
+CREATE TABLE "project_invites" (
+	"id" text PRIMARY KEY NOT NULL,
+	"project_id" text NOT NULL,
+	"email" text NOT NULL,
+	"role" text NOT NULL,
+	"invited_by" text NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"expires_at" timestamp (3) with time zone NOT NULL,
+	"mails_sent" integer NOT NULL,
+	"mailed_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "project_invites_role_check" CHECK (role in ('owner', 'admin', 'developer', 'billing', 'viewer'))
 );
 --> statement-breakpoint
 CREATE TABLE "project_members" (
@@ -392,6 +432,8 @@ ALTER TABLE "endpoints" ADD CONSTRAINT "endpoints_api_id_apis_id_fk" FOREIGN KEY
 ALTER TABLE "passwords" ADD CONSTRAINT "passwords_customer_id_customers_id_fk" FOREIGN KEY ("customer_id") REFERENCES "public"."customers"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "sessions" ADD CONSTRAINT "sessions_customer_id_customers_id_fk" FOREIGN KEY ("customer_id") REFERENCES "public"."customers"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "keys" ADD CONSTRAINT "keys_project_id_projects_id_fk" FOREIGN KEY ("project_id") REFERENCES "public"."projects"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "oauth_identities" ADD CONSTRAINT "oauth_identities_customer_id_customers_id_fk" FOREIGN KEY ("customer_id") REFERENCES "public"."customers"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "project_invites" ADD CONSTRAINT "project_invites_project_id_projects_id_fk" FOREIGN KEY ("project_id") REFERENCES "public"."projects"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "project_members" ADD CONSTRAINT "project_members_project_id_projects_id_fk" FOREIGN KEY ("project_id") REFERENCES "public"."projects"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "project_members" ADD CONSTRAINT "project_members_customer_id_customers_id_fk" FOREIGN KEY ("customer_id") REFERENCES "public"."customers"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "projects" ADD CONSTRAINT "projects_billing_account_id_billing_accounts_id_fk" FOREIGN KEY ("billing_account_id") REFERENCES "public"."billing_accounts"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
@@ -424,11 +466,16 @@ CREATE INDEX "emails_due_idx" ON "emails" USING btree ("send_at") WHERE status =
 CREATE INDEX "emails_recipient_idx" ON "emails" USING btree ("recipient","created_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "keys_hash_key" ON "keys" USING btree ("hash");--> statement-breakpoint
 CREATE INDEX "keys_project_id_idx" ON "keys" USING btree ("project_id","created_at","id");--> statement-breakpoint
+CREATE INDEX "keys_expiring_idx" ON "keys" USING btree ("expires_at") WHERE expires_at is not null and expiry_announced_at is null;--> statement-breakpoint
 CREATE INDEX "inbox_handled_at_idx" ON "inbox" USING btree ("handled_at");--> statement-breakpoint
 CREATE INDEX "outbox_unsent_idx" ON "outbox" USING btree ("created_at","id") WHERE sent_at is null;--> statement-breakpoint
 CREATE INDEX "outbox_sent_at_idx" ON "outbox" USING btree ("sent_at");--> statement-breakpoint
+CREATE UNIQUE INDEX "oauth_identities_customer_key" ON "oauth_identities" USING btree ("customer_id","provider");--> statement-breakpoint
+CREATE INDEX "oauth_states_expires_at_idx" ON "oauth_states" USING btree ("expires_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "verifications_subject_key" ON "verifications" USING btree ("email","purpose","customer_id");--> statement-breakpoint
 CREATE INDEX "verifications_secret_hash_idx" ON "verifications" USING btree ("secret_hash");--> statement-breakpoint
+CREATE UNIQUE INDEX "project_invites_subject_key" ON "project_invites" USING btree ("project_id","email");--> statement-breakpoint
+CREATE INDEX "project_invites_email_idx" ON "project_invites" USING btree ("email","expires_at");--> statement-breakpoint
 CREATE INDEX "project_members_customer_id_idx" ON "project_members" USING btree ("customer_id","created_at");--> statement-breakpoint
 CREATE INDEX "projects_billing_account_id_idx" ON "projects" USING btree ("billing_account_id","created_at");--> statement-breakpoint
 CREATE INDEX "accruals_unsettled_idx" ON "accruals" USING btree ("hour","billing_account_id") WHERE settled_micros < amount_micros;--> statement-breakpoint

@@ -7,6 +7,7 @@ export * from "./customers.ts";
 export * from "./emails.ts";
 export * from "./keys.ts";
 export * from "./messages.ts";
+export * from "./oauth.ts";
 export * from "./onboarding.ts";
 export * from "./projects.ts";
 export * from "./usage.ts";

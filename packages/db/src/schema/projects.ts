@@ -1,4 +1,4 @@
-import { check, index, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
+import { check, index, integer, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { billingAccounts } from "./billing.ts";
 import { createdAt, id, instant, micros, oneOf, updatedAt } from "./columns.ts";
 import { customers } from "./customers.ts";
@@ -38,5 +38,32 @@ export const projectMembers = pgTable(
     primaryKey({ columns: [t.projectId, t.customerId] }),
     index("project_members_customer_id_idx").on(t.customerId, t.createdAt),
     check("project_members_role_check", oneOf("role", PROJECT_ROLES)),
+  ],
+);
+
+/**
+ * An open invitation of an address to a project. It ends as a membership, or it is declined, revoked or forgotten: then the
+ * row goes. Its id is random and is what the mailed link carries; who accepts must have the address.
+ */
+export const projectInvites = pgTable(
+  "project_invites",
+  {
+    id: id().primaryKey(),
+    projectId: id("project_id")
+      .notNull()
+      .references(() => projects.id),
+    email: text("email").notNull(),
+    role: text("role", { enum: PROJECT_ROLES }).notNull(),
+    invitedBy: id("invited_by").notNull(),
+    createdAt: createdAt(),
+    expiresAt: instant("expires_at").notNull(),
+    /** How often it was mailed of late, and when last: a person must not be flooded. */
+    mailsSent: integer("mails_sent").notNull(),
+    mailedAt: instant("mailed_at").notNull(),
+  },
+  (t) => [
+    uniqueIndex("project_invites_subject_key").on(t.projectId, t.email),
+    index("project_invites_email_idx").on(t.email, t.expiresAt),
+    check("project_invites_role_check", oneOf("role", PROJECT_ROLES)),
   ],
 );
