@@ -5,7 +5,31 @@ import { EMAIL_TEMPLATES, isEmailTemplate, renderEmail } from "./templates/index
 import { renderLayout } from "./templates/layout.ts";
 
 const SAMPLES: { readonly [Name in EmailTemplateName]: unknown } = {
+  accountDeleted: { erasedOn: "22 December 2026" },
   alreadyRegistered: {},
+  emailChange: { code: "K7QX2M9P", minutes: 15 },
+  emailChangeNotice: {
+    newEmail: "new@example.test",
+    hasHappened: false,
+    recoverUrl: "https://app.example.test/recover",
+  },
+  emailInUse: {},
+  exportReady: { downloadUrl: "https://api.example.test/exports/tge_x", hours: 48 },
+  invite: {
+    projectName: "Weather\r\nBcc: everyone@example.test",
+    inviter: "Ann Example",
+    role: "developer",
+    acceptUrl: "https://app.example.test/invites/ivt_x",
+    days: 7,
+  },
+  keyLeaked: {
+    keyName: "production",
+    keyStart: "tg_live_4fDq",
+    projectName: "Weather",
+    dashboardUrl: "https://app.example.test/projects/prj_x",
+  },
+  passwordChanged: { recoverUrl: "https://app.example.test/recover" },
+  recovery: { resetUrl: "https://app.example.test/reset?token=tgp_x", minutes: 10 },
   verification: { code: "K7QX2M9P", minutes: 5 },
   welcome: { gatewayUrl: "https://gateway.example.test", referenceUrl: "https://api.example.test/reference" },
 };
@@ -21,7 +45,8 @@ test.each(Object.keys(EMAIL_TEMPLATES).filter(isEmailTemplate))(
       .replace(/<[^>]+>/g, "\n")
       .replaceAll("&lt;", "<")
       .replaceAll("&gt;", ">")
-      .replaceAll("&#39;", "'");
+      .replaceAll("&#39;", "'")
+      .replaceAll("&quot;", '"');
     for (const line of mail.text.split("\n").filter((line) => line !== "" && !line.startsWith("-- "))) {
       const withoutUrl = line.replace(/: https:\S+$/, "");
       expect(visible).toContain(withoutUrl);

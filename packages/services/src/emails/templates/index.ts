@@ -1,19 +1,47 @@
 import type { z } from "zod";
+import { accountDeleted } from "./accountDeleted.ts";
 import { alreadyRegistered } from "./alreadyRegistered.ts";
+import { emailChange } from "./emailChange.ts";
+import { emailChangeNotice } from "./emailChangeNotice.ts";
+import { emailInUse } from "./emailInUse.ts";
+import { exportReady } from "./exportReady.ts";
+import { invite } from "./invite.ts";
+import { keyLeaked } from "./keyLeaked.ts";
 import type { RenderedEmail } from "./layout.ts";
 import { renderLayout } from "./layout.ts";
+import { passwordChanged } from "./passwordChanged.ts";
+import { recovery } from "./recovery.ts";
 import type { EmailTemplate } from "./template.ts";
 import { verification } from "./verification.ts";
 import { welcome } from "./welcome.ts";
 
 /** All mails that the product sends. */
-export const EMAIL_TEMPLATES = { alreadyRegistered, verification, welcome } as const;
+export const EMAIL_TEMPLATES = {
+  accountDeleted,
+  alreadyRegistered,
+  emailChange,
+  emailChangeNotice,
+  emailInUse,
+  exportReady,
+  invite,
+  keyLeaked,
+  passwordChanged,
+  recovery,
+  verification,
+  welcome,
+} as const;
 
 export type EmailTemplateName = keyof typeof EMAIL_TEMPLATES;
 export type EmailTemplateData<Name extends EmailTemplateName> = z.input<(typeof EMAIL_TEMPLATES)[Name]["data"]>;
 
 export function isEmailTemplate(name: string): name is EmailTemplateName {
   return Object.hasOwn(EMAIL_TEMPLATES, name);
+}
+
+/** Whether people may unsubscribe from a mail: it is not the answer to something that they or their account did. */
+export function isOptionalEmail(name: EmailTemplateName): boolean {
+  const template: EmailTemplate<z.ZodType> = EMAIL_TEMPLATES[name];
+  return template.isOptional === true;
 }
 
 /** A mail as it goes out. @throws ZodError when the data is not what the template must be told */

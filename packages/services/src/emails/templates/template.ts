@@ -4,6 +4,8 @@ import type { EmailContent } from "./layout.ts";
 /** A kind of mail: what it must be told, and what it says. */
 export interface EmailTemplate<Schema extends z.ZodType> {
   readonly data: Schema;
+  /** People may unsubscribe from it. */
+  readonly isOptional?: boolean;
   compose(data: z.output<Schema>): EmailContent;
 }
 

@@ -4,6 +4,7 @@ import { defineTemplate } from "./template.ts";
 /** A day after sign-up. */
 export const welcome = defineTemplate({
   data: z.object({ gatewayUrl: z.url(), referenceUrl: z.url() }),
+  isOptional: true,
   compose: ({ gatewayUrl, referenceUrl }) => ({
     subject: "Your first call",
     heading: "Your first call",
