@@ -163,6 +163,31 @@ CREATE TABLE "endpoints" (
 	CONSTRAINT "endpoints_meter_check" CHECK (meter in ('call', 'message'))
 );
 --> statement-breakpoint
+CREATE TABLE "customer_ban_keys" (
+	"customer_id" text NOT NULL,
+	"key_id" text NOT NULL,
+	CONSTRAINT "customer_ban_keys_customer_id_key_id_pk" PRIMARY KEY("customer_id","key_id")
+);
+--> statement-breakpoint
+CREATE TABLE "customer_bans" (
+	"customer_id" text PRIMARY KEY NOT NULL,
+	"mailbox_hash" text NOT NULL,
+	"reason" text NOT NULL,
+	"previous_status" text NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "customer_exports" (
+	"id" text PRIMARY KEY NOT NULL,
+	"customer_id" text NOT NULL,
+	"status" text NOT NULL,
+	"token_hash" text,
+	"body" text,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"expires_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "customer_exports_status_check" CHECK (status in ('queued', 'ready'))
+);
+--> statement-breakpoint
 CREATE TABLE "customers" (
 	"id" text PRIMARY KEY NOT NULL,
 	"email" text NOT NULL,
@@ -174,6 +199,25 @@ CREATE TABLE "customers" (
 	"updated_at" timestamp (3) with time zone NOT NULL,
 	"deleted_at" timestamp (3) with time zone,
 	CONSTRAINT "customers_status_check" CHECK (status in ('unverified', 'verified', 'banned', 'deleted'))
+);
+--> statement-breakpoint
+CREATE TABLE "erasure_steps" (
+	"customer_id" text NOT NULL,
+	"step" text NOT NULL,
+	"status" text NOT NULL,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"last_error" text,
+	"detail" jsonb,
+	"finished_at" timestamp (3) with time zone,
+	CONSTRAINT "erasure_steps_customer_id_step_pk" PRIMARY KEY("customer_id","step"),
+	CONSTRAINT "erasure_steps_status_check" CHECK (status in ('pending', 'done', 'skipped'))
+);
+--> statement-breakpoint
+CREATE TABLE "erasures" (
+	"customer_id" text PRIMARY KEY NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"due_at" timestamp (3) with time zone NOT NULL,
+	"finished_at" timestamp (3) with time zone
 );
 --> statement-breakpoint
 CREATE TABLE "passwords" (
@@ -210,6 +254,13 @@ CREATE TABLE "throttles" (
 	"updated_at" timestamp (3) with time zone NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "email_suppressions" (
+	"email" text PRIMARY KEY NOT NULL,
+	"reason" text NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "email_suppressions_reason_check" CHECK (reason in ('bounce', 'complaint', 'unsubscribe', 'manual'))
+);
+--> statement-breakpoint
 CREATE TABLE "emails" (
 	"id" text PRIMARY KEY NOT NULL,
 	"template" text NOT NULL,
@@ -217,13 +268,14 @@ CREATE TABLE "emails" (
 	"data" jsonb NOT NULL,
 	"status" text NOT NULL,
 	"idempotency_key" text NOT NULL,
+	"request_hash" text,
 	"attempts" integer DEFAULT 0 NOT NULL,
 	"last_error" text,
 	"created_at" timestamp (3) with time zone NOT NULL,
 	"send_at" timestamp (3) with time zone NOT NULL,
 	"claimed_until" timestamp (3) with time zone,
 	"sent_at" timestamp (3) with time zone,
-	CONSTRAINT "emails_status_check" CHECK (status in ('queued', 'sent', 'failed', 'cancelled'))
+	CONSTRAINT "emails_status_check" CHECK (status in ('queued', 'sent', 'failed', 'cancelled', 'suppressed'))
 );
 --> statement-breakpoint
 CREATE TABLE "key_activity" (
@@ -318,6 +370,22 @@ CREATE TABLE "verifications" (
 	"expires_at" timestamp (3) with time zone NOT NULL,
 	"consumed_at" timestamp (3) with time zone,
 	CONSTRAINT "verifications_purpose_check" CHECK (purpose in ('signup', 'recover', 'email_change'))
+);
+--> statement-breakpoint
+CREATE TABLE "visits" (
+	"id" text PRIMARY KEY NOT NULL,
+	"first_visit" timestamp (3) with time zone,
+	"first_verification" timestamp (3) with time zone,
+	"registration" timestamp (3) with time zone,
+	"referrer" text,
+	"email" text,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	"updated_at" timestamp (3) with time zone NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "waitlist" (
+	"email" text PRIMARY KEY NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "project_invites" (
@@ -455,8 +523,14 @@ CREATE UNIQUE INDEX "apis_name_key" ON "apis" USING btree ("name");--> statement
 CREATE INDEX "apis_updated_at_idx" ON "apis" USING btree ("updated_at");--> statement-breakpoint
 CREATE INDEX "apis_category_idx" ON "apis" USING btree ("category","name");--> statement-breakpoint
 CREATE UNIQUE INDEX "endpoints_api_id_name_key" ON "endpoints" USING btree ("api_id","name");--> statement-breakpoint
+CREATE INDEX "customer_bans_mailbox_hash_idx" ON "customer_bans" USING btree ("mailbox_hash");--> statement-breakpoint
+CREATE UNIQUE INDEX "customer_exports_queued_key" ON "customer_exports" USING btree ("customer_id") WHERE status = 'queued';--> statement-breakpoint
+CREATE UNIQUE INDEX "customer_exports_token_hash_key" ON "customer_exports" USING btree ("token_hash");--> statement-breakpoint
+CREATE INDEX "customer_exports_customer_id_idx" ON "customer_exports" USING btree ("customer_id","created_at");--> statement-breakpoint
+CREATE INDEX "customer_exports_expires_at_idx" ON "customer_exports" USING btree ("expires_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "customers_email_live_key" ON "customers" USING btree ("email") WHERE deleted_at is null;--> statement-breakpoint
 CREATE INDEX "customers_created_at_idx" ON "customers" USING btree ("created_at","id");--> statement-breakpoint
+CREATE INDEX "erasures_due_idx" ON "erasures" USING btree ("due_at") WHERE finished_at is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "sessions_refresh_hash_key" ON "sessions" USING btree ("refresh_hash");--> statement-breakpoint
 CREATE INDEX "sessions_customer_id_idx" ON "sessions" USING btree ("customer_id","created_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "signing_keys_generation_key" ON "signing_keys" USING btree ("generation");--> statement-breakpoint
@@ -464,6 +538,7 @@ CREATE INDEX "throttles_updated_at_idx" ON "throttles" USING btree ("updated_at"
 CREATE UNIQUE INDEX "emails_idempotency_key" ON "emails" USING btree ("idempotency_key");--> statement-breakpoint
 CREATE INDEX "emails_due_idx" ON "emails" USING btree ("send_at") WHERE status = 'queued';--> statement-breakpoint
 CREATE INDEX "emails_recipient_idx" ON "emails" USING btree ("recipient","created_at");--> statement-breakpoint
+CREATE INDEX "emails_created_at_idx" ON "emails" USING btree ("created_at","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "keys_hash_key" ON "keys" USING btree ("hash");--> statement-breakpoint
 CREATE INDEX "keys_project_id_idx" ON "keys" USING btree ("project_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "keys_expiring_idx" ON "keys" USING btree ("expires_at") WHERE expires_at is not null and expiry_announced_at is null;--> statement-breakpoint
@@ -473,7 +548,9 @@ CREATE INDEX "outbox_sent_at_idx" ON "outbox" USING btree ("sent_at");--> statem
 CREATE UNIQUE INDEX "oauth_identities_customer_key" ON "oauth_identities" USING btree ("customer_id","provider");--> statement-breakpoint
 CREATE INDEX "oauth_states_expires_at_idx" ON "oauth_states" USING btree ("expires_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "verifications_subject_key" ON "verifications" USING btree ("email","purpose","customer_id");--> statement-breakpoint
-CREATE INDEX "verifications_secret_hash_idx" ON "verifications" USING btree ("secret_hash");--> statement-breakpoint
+CREATE INDEX "verifications_customer_id_idx" ON "verifications" USING btree ("customer_id");--> statement-breakpoint
+CREATE INDEX "verifications_expires_at_idx" ON "verifications" USING btree ("expires_at");--> statement-breakpoint
+CREATE INDEX "visits_email_idx" ON "visits" USING btree ("email");--> statement-breakpoint
 CREATE UNIQUE INDEX "project_invites_subject_key" ON "project_invites" USING btree ("project_id","email");--> statement-breakpoint
 CREATE INDEX "project_invites_email_idx" ON "project_invites" USING btree ("email","expires_at");--> statement-breakpoint
 CREATE INDEX "project_members_customer_id_idx" ON "project_members" USING btree ("customer_id","created_at");--> statement-breakpoint

@@ -30,6 +30,7 @@ export const ID_PREFIXES = {
   verification: "ver",
   invite: "ivt",
   signingKey: "sig",
+  export: "exp",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;

@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { boolean, check, index, integer, jsonb, pgTable, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { boolean, check, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { createdAt, id, instant, oneOf, updatedAt } from "./columns.ts";
 
 export const CUSTOMER_STATUSES = ["unverified", "verified", "banned", "deleted"] as const;
@@ -86,4 +86,84 @@ export const throttles = pgTable(
     updatedAt: updatedAt(),
   },
   (t) => [index("throttles_updated_at_idx").on(t.updatedAt)],
+);
+
+/**
+ * Bans that stand. The mailbox is kept as a keyed hash and outlives the customer, so that neither another spelling of the
+ * address nor a deletion lets the same person sign up again.
+ */
+export const customerBans = pgTable(
+  "customer_bans",
+  {
+    customerId: id("customer_id").primaryKey(),
+    mailboxHash: text("mailbox_hash").notNull(),
+    reason: text("reason").notNull(),
+    /** What the customer was, and is again when the ban is lifted. */
+    previousStatus: text("previous_status", { enum: CUSTOMER_STATUSES }).notNull(),
+    createdAt: createdAt(),
+  },
+  (t) => [index("customer_bans_mailbox_hash_idx").on(t.mailboxHash)],
+);
+
+/** The keys that a ban took: lifting it gives back these and no others. */
+export const customerBanKeys = pgTable(
+  "customer_ban_keys",
+  { customerId: id("customer_id").notNull(), keyId: id("key_id").notNull() },
+  (t) => [primaryKey({ columns: [t.customerId, t.keyId] })],
+);
+
+export const EXPORT_STATUSES = ["queued", "ready"] as const;
+
+/** Everything that is held about a person, put together at their wish. The text is sealed under the master secret. */
+export const customerExports = pgTable(
+  "customer_exports",
+  {
+    id: id().primaryKey(),
+    customerId: id("customer_id").notNull(),
+    status: text("status", { enum: EXPORT_STATUSES }).notNull(),
+    tokenHash: text("token_hash"),
+    body: text("body"),
+    createdAt: createdAt(),
+    expiresAt: instant("expires_at").notNull(),
+  },
+  (t) => [
+    uniqueIndex("customer_exports_queued_key").on(t.customerId).where(sql`status = 'queued'`),
+    uniqueIndex("customer_exports_token_hash_key").on(t.tokenHash),
+    index("customer_exports_customer_id_idx").on(t.customerId, t.createdAt),
+    index("customer_exports_expires_at_idx").on(t.expiresAt),
+    check("customer_exports_status_check", oneOf("status", EXPORT_STATUSES)),
+  ],
+);
+
+/** Deleted customers whose data is to be erased, or has been. */
+export const erasures = pgTable(
+  "erasures",
+  {
+    customerId: id("customer_id").primaryKey(),
+    createdAt: createdAt(),
+    dueAt: instant("due_at").notNull(),
+    finishedAt: instant("finished_at"),
+  },
+  (t) => [index("erasures_due_idx").on(t.dueAt).where(sql`finished_at is null`)],
+);
+
+export const ERASURE_STEP_STATUSES = ["pending", "done", "skipped"] as const;
+
+/** How far an erasure is, step by step: what is done is done in the same transaction, and a new attempt goes on from there. */
+export const erasureSteps = pgTable(
+  "erasure_steps",
+  {
+    customerId: id("customer_id").notNull(),
+    step: text("step").notNull(),
+    status: text("status", { enum: ERASURE_STEP_STATUSES }).notNull(),
+    attempts: integer("attempts").notNull().default(0),
+    lastError: text("last_error"),
+    /** What was done, in numbers and ids; nothing personal. */
+    detail: jsonb("detail").$type<Record<string, unknown>>(),
+    finishedAt: instant("finished_at"),
+  },
+  (t) => [
+    primaryKey({ columns: [t.customerId, t.step] }),
+    check("erasure_steps_status_check", oneOf("status", ERASURE_STEP_STATUSES)),
+  ],
 );
