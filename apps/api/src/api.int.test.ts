@@ -27,6 +27,7 @@ const settings: ServiceSettings = {
   masterSecret: "0123456789abcdef0123456789abcdef",
   publicApiUrl: "http://api.test",
   publicGatewayUrl: "http://gateway.test",
+  publicWebUrl: "http://app.test",
   signupPromoMicros: 0n,
   freeCallOverCapPriceMicros: 1n,
 };

@@ -30,6 +30,8 @@ export const serviceEnv = {
   TOLLGATE_SECRET: z.string().min(32, { error: "Must have at least 32 characters" }),
   PUBLIC_API_URL: withoutTrailingSlash,
   PUBLIC_GATEWAY_URL: withoutTrailingSlash,
+  /** The dashboard, where links in mails lead. Without one, the control plane's own address. */
+  PUBLIC_WEB_URL: withoutTrailingSlash.optional(),
   SIGNUP_PROMO_MICROS: z
     .string()
     .regex(/^\d{1,18}$/)

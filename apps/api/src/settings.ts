@@ -5,6 +5,7 @@ export function settingsOf(env: {
   readonly TOLLGATE_SECRET: string;
   readonly PUBLIC_API_URL: string;
   readonly PUBLIC_GATEWAY_URL: string;
+  readonly PUBLIC_WEB_URL?: string | undefined;
   readonly SIGNUP_PROMO_MICROS: bigint;
   readonly FREE_CALL_OVER_CAP_PRICE_MICROS: bigint;
 }): ServiceSettings {
@@ -12,6 +13,7 @@ export function settingsOf(env: {
     masterSecret: env.TOLLGATE_SECRET,
     publicApiUrl: env.PUBLIC_API_URL,
     publicGatewayUrl: env.PUBLIC_GATEWAY_URL,
+    publicWebUrl: env.PUBLIC_WEB_URL ?? env.PUBLIC_API_URL,
     signupPromoMicros: env.SIGNUP_PROMO_MICROS,
     freeCallOverCapPriceMicros: env.FREE_CALL_OVER_CAP_PRICE_MICROS,
   };

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createDatabase } from "@tollgate/db";
 import { newId, silentLogger, systemClock } from "@tollgate/kernel";
-import { type CheckResult, checkBooks } from "@tollgate/services/checks";
+import type { CheckResult } from "@tollgate/services/checks";
+import { checkBooks } from "@tollgate/services/checks";
 import { checkBooksEnv } from "./env.ts";
 
 /**
@@ -29,6 +30,7 @@ const results = await checkBooks({
       masterSecret: "",
       publicApiUrl: "",
       publicGatewayUrl: "",
+      publicWebUrl: "",
       signupPromoMicros: 0n,
       freeCallOverCapPriceMicros: 1n,
     },

@@ -61,6 +61,7 @@ export async function createWorkers(options: {
       masterSecret: env.TOLLGATE_SECRET,
       publicApiUrl: env.PUBLIC_API_URL,
       publicGatewayUrl: env.PUBLIC_GATEWAY_URL,
+      publicWebUrl: env.PUBLIC_WEB_URL ?? env.PUBLIC_API_URL,
       signupPromoMicros: 0n,
       freeCallOverCapPriceMicros: 1n,
     },

@@ -7,6 +7,11 @@ const workersEnvSchema = z.object({
   TOLLGATE_SECRET: z.string().min(32),
   PUBLIC_API_URL: z.url(),
   PUBLIC_GATEWAY_URL: z.url(),
+  /** The dashboard, where links in mails lead. Without one, the control plane's own address. */
+  PUBLIC_WEB_URL: z
+    .url()
+    .transform((url) => url.replace(/\/+$/, ""))
+    .optional(),
   WORKERS_HOST: z.string().default("0.0.0.0"),
   WORKERS_PORT: z.coerce.number().int().min(0).max(65_535).default(8081),
   SMTP_URL: z.url(),

@@ -8,6 +8,8 @@ export interface ServiceSettings {
   readonly publicApiUrl: string;
   /** Where programs reach the gateway, without a trailing slash. */
   readonly publicGatewayUrl: string;
+  /** Where people reach the dashboard, without a trailing slash; links in mails lead there. */
+  readonly publicWebUrl: string;
   /** Micros of promotional credit for each newly verified address; 0 for none. */
   readonly signupPromoMicros: bigint;
   /** Micros that a free endpoint's call costs when the month's free calls are used up. */

@@ -40,6 +40,7 @@ export async function createServiceFixture(): Promise<ServiceFixture> {
     masterSecret: "a secret that only this test suite knows",
     publicApiUrl: "https://api.example.test",
     publicGatewayUrl: "https://gateway.example.test",
+    publicWebUrl: "https://app.example.test",
     signupPromoMicros: 0n,
     freeCallOverCapPriceMicros: 1n,
   };
