@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { parseAst } from "vitest/node";
+import { parseAst } from "rolldown/parseAst";
 import type { SyntaxNode } from "./syntax.ts";
 
 /** The files of a checkout, by their path from its root with forward slashes. Texts and syntax trees are read once. */

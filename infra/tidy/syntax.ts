@@ -10,16 +10,24 @@ export function isNode(value: unknown): value is SyntaxNode {
   return typeof value === "object" && value !== null && typeof (value as { type?: unknown }).type === "string";
 }
 
-/** A node and everything below it, depth first. */
-export function* walk(node: SyntaxNode): Generator<SyntaxNode> {
-  yield node;
-  for (const field of Object.values(node)) {
-    if (Array.isArray(field)) {
-      for (const child of field) if (isNode(child)) yield* walk(child);
-    } else if (isNode(field)) {
-      yield* walk(field);
+/** A node and everything below it, in the order of the text. */
+export function walk(node: SyntaxNode): SyntaxNode[] {
+  const nodes: SyntaxNode[] = [];
+  const waiting = [node];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    nodes.push(next);
+    const children: SyntaxNode[] = [];
+    for (const field in next) {
+      const value = next[field];
+      if (Array.isArray(value)) {
+        for (const child of value) if (isNode(child)) children.push(child);
+      } else if (isNode(value)) {
+        children.push(value);
+      }
     }
+    waiting.push(...children.reverse());
   }
+  return nodes;
 }
 
 /** The nodes in a field that holds a list. */

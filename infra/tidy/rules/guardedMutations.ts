@@ -69,11 +69,11 @@ function findMutations(tree: SourceTree): Mutation[] {
       const index = `packages/services/src/${link.specifier.slice(SERVICES.length)}/index.ts`;
       for (const [local, name] of link.names) verbs.set(local, { file: index, name });
     }
-    return [...walk(program)].flatMap((node) => {
+    return walk(program).flatMap((node) => {
       const resolver = node.type === "Property" ? mutationResolver(childOf(node, "value")) : undefined;
       const name = nameOf(childOf(node, "key"));
       if (resolver === undefined || name === undefined) return [];
-      const mentioned = new Set([...walk(resolver)].flatMap((part) => nameOf(part) ?? []));
+      const mentioned = new Set(walk(resolver).flatMap((part) => nameOf(part) ?? []));
       return [
         {
           procedure: `${domain}.${name}`,
