@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -51,12 +52,22 @@ async function counted(): Promise<number> {
 /** Stops a process as it is, runs `during`, and lets it go on. */
 async function whileStopped<Result>(pid: number | undefined, during: () => Promise<Result>): Promise<Result> {
   if (pid === undefined) throw new Error("Not a process of ours");
-  process.kill(pid, "SIGSTOP");
+  const pids = [pid, ...childrenOf(pid)];
+  for (const each of pids) process.kill(each, "SIGSTOP");
   try {
     return await during();
   } finally {
-    process.kill(pid, "SIGCONT");
+    for (const each of pids) process.kill(each, "SIGCONT");
   }
+}
+
+/** PostgreSQL has a process per connection: stopping the first one alone stops nothing. */
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+  return text
+    .split(" ")
+    .filter((child) => child !== "")
+    .map(Number);
 }
 
 const statuses = (results: readonly CallResult[]): number[] =>
