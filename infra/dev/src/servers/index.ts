@@ -1,4 +1,5 @@
 export { httpAnswers } from "./answers.ts";
+export { canFetchAptPackages, fetchAptPackages } from "./aptPackages.ts";
 export { choosePort } from "./ports.ts";
 export { removePostgresData } from "./postgres.ts";
 export {
