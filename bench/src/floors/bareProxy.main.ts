@@ -1,0 +1,60 @@
+import type { ServerResponse } from "node:http";
+import { createServer } from "node:http";
+import { Pool } from "undici";
+import { reportPort } from "./reportPort.ts";
+
+/**
+ * The floor: the fastest proxy that node:http and undici make. It knows no keys, counts nothing and filters nothing; the
+ * head and the body of an answer leave in one write. What the gateway costs is what it costs more than this.
+ */
+const pool = new Pool(process.argv[2] ?? "", { connections: 256, pipelining: 1 });
+type DispatchOptions = Parameters<typeof pool.dispatch>[0];
+type DispatchHandler = Parameters<typeof pool.dispatch>[1];
+
+/** The handler of the HTTP client with raw headers, as the gateway has it. */
+class Answer {
+  readonly #response: ServerResponse;
+  #status = 0;
+  #headers: string[] = [];
+  #chunks: Buffer[] = [];
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  onConnect(): void {
+    // Nothing to keep: a call that was begun is finished.
+  }
+
+  onHeaders(status: number, rawHeaders: Buffer[]): boolean {
+    this.#status = status;
+    this.#headers = rawHeaders.map((part) => part.toString("latin1"));
+    return true;
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.#chunks.push(chunk);
+    return true;
+  }
+
+  onComplete(): void {
+    const [only] = this.#chunks;
+    this.#response.writeHead(this.#status, this.#headers);
+    this.#response.end(this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks));
+  }
+
+  onError(): void {
+    this.#response.writeHead(502).end();
+  }
+}
+
+const server = createServer({ noDelay: true }, (request, response) => {
+  const options: DispatchOptions = {
+    path: request.url ?? "/",
+    method: request.method as "GET",
+    headers: request.rawHeaders,
+    body: null,
+  };
+  pool.dispatch(options, new Answer(response) as unknown as DispatchHandler);
+});
+server.listen(0, "127.0.0.1", () => reportPort(server));

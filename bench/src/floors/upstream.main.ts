@@ -1,0 +1,24 @@
+import { createServer } from "node:net";
+import { reportPort } from "./reportPort.ts";
+
+/** The upstream of every candidate: the cheapest server there is, which answers whatever comes with the same small JSON. */
+const BODY = JSON.stringify({ city: "Lisbon", temperatureCelsius: 21.5, wind: { speedMps: 3.2, degrees: 310 } });
+const ANSWER = Buffer.from(
+  `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`,
+  "latin1",
+);
+const HEAD_END = "\r\n\r\n";
+
+const server = createServer({ noDelay: true }, (socket) => {
+  let rest = "";
+  socket.on("data", (chunk) => {
+    rest += chunk.toString("latin1");
+    // Requests have no body here, so a head is a request; a proxy might pipeline.
+    for (let end = rest.indexOf(HEAD_END); end !== -1; end = rest.indexOf(HEAD_END)) {
+      rest = rest.slice(end + HEAD_END.length);
+      socket.write(ANSWER);
+    }
+  });
+  socket.on("error", () => socket.destroy());
+});
+server.listen(0, "127.0.0.1", () => reportPort(server));

@@ -1,0 +1,51 @@
+import { createDatabase } from "@tollgate/db";
+import { systemClock } from "@tollgate/kernel";
+import type { CallBatch } from "@tollgate/services/metering";
+import { foldCalls } from "@tollgate/services/metering";
+import { CoreWatch } from "../processes/cpuTime.ts";
+import { assertFolded, CallSource } from "./accounts.ts";
+import type { FoldPlan } from "./foldPlan.ts";
+import { toFoldResult } from "./foldPlan.ts";
+
+/**
+ * Folds made-up calls through the product's own verb, as a worker does: batches of a partition one after the other,
+ * those of different partitions side by side. The batches are made first, so that only folding is timed.
+ */
+const plan = JSON.parse(process.argv[2] ?? "") as FoldPlan;
+const database = createDatabase({ url: plan.databaseUrl, applicationName: "bench-fold", connectionsMax: 12 });
+const source = await CallSource.create(database, plan.accounts);
+const { partitions } = source;
+const warmUp = makeBatches(Math.min(plan.calls, plan.batchCalls * partitions.length * 2));
+const batches = makeBatches(plan.calls);
+await foldAll(warmUp);
+
+const watch = new CoreWatch(process.pid);
+await foldAll(batches);
+const use = watch.stop();
+
+const count = (all: ReadonlyMap<number, readonly CallBatch[]>): number =>
+  [...all.values()].reduce((sum, each) => sum + each.length * plan.batchCalls, 0);
+await assertFolded(database, source, count(warmUp) + count(batches));
+process.stdout.write(`${JSON.stringify(toFoldResult(count(batches), use))}\n`);
+await database.close();
+
+function makeBatches(calls: number): Map<number, CallBatch[]> {
+  const made = new Map<number, CallBatch[]>(partitions.map((partition) => [partition, []]));
+  const perPartition = Math.ceil(calls / plan.batchCalls / partitions.length);
+  for (const [partition, list] of made) {
+    for (let index = 0; index < perPartition; index += 1) {
+      list.push(source.nextBatch(partition, plan.batchCalls, systemClock.nowMs()));
+    }
+  }
+  return made;
+}
+
+async function foldAll(all: ReadonlyMap<number, readonly CallBatch[]>): Promise<void> {
+  const waiting = [...all.values()];
+  const lane = async (): Promise<void> => {
+    for (let list = waiting.shift(); list !== undefined; list = waiting.shift()) {
+      for (const batch of list) await foldCalls(database, systemClock, batch);
+    }
+  };
+  await Promise.all(Array.from({ length: plan.concurrency }, lane));
+}

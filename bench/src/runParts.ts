@@ -1,0 +1,67 @@
+import type { RunningServers } from "@tollgate/dev/servers";
+import { benchControl } from "./control/benchControl.ts";
+import { benchFold } from "./fold/benchFold.ts";
+import { benchGateway, measurePeaks } from "./gateway/benchGateway.ts";
+import { benchLatency } from "./gateway/benchLatency.ts";
+import { benchMemory } from "./gateway/benchMemory.ts";
+import type { Letter } from "./gateway/candidates.ts";
+import { startField } from "./gateway/candidates.ts";
+import { readTopFunctions } from "./gateway/topFunctions.ts";
+import { benchKeys } from "./keys/benchKeys.ts";
+import type { Options, Part } from "./options.ts";
+import type { BenchPlace } from "./place.ts";
+import { median } from "./report/numbers.ts";
+import type { Section } from "./report/section.ts";
+
+export interface Run {
+  readonly place: BenchPlace;
+  readonly servers: RunningServers;
+  readonly options: Options;
+  readonly show: (section: Section) => void;
+}
+
+/** Runs the parts that were asked for, one after the other, so that none disturbs another. */
+export async function runParts(run: Run): Promise<void> {
+  const { place, servers, show } = run;
+  const { parts } = run.options;
+  const callMicros = parts.some(needsGateway) ? await runGatewayParts(run) : undefined;
+  if (parts.includes("fold")) show(await benchFold(place, servers));
+  if (parts.includes("keys")) show(await benchKeys(place, callMicros));
+  if (parts.includes("control")) show(await benchControl(place));
+}
+
+const needsGateway = (part: Part): boolean => part === "gateway" || part === "latency" || part === "memory";
+
+/** Which floors stand beside the product: only those that somebody will look at. */
+function floorsFor({ parts, isProfiling }: Options): Exclude<Letter, "d">[] {
+  if (isProfiling) return [];
+  if (parts.includes("gateway")) return ["a", "b", "c"];
+  return parts.includes("latency") ? ["b"] : [];
+}
+
+/** @returns processor time of a call in microseconds, if it can be known */
+async function runGatewayParts({ place, servers, options, show }: Run): Promise<number | undefined> {
+  const { parts, isProfiling } = options;
+  const field = await startField({
+    place,
+    servers,
+    floors: floorsFor(options),
+    ...(isProfiling ? { gatewayNodeArgs: ["--cpu-prof", `--cpu-prof-dir=${place.workDir}`] } : {}),
+  });
+  let callMicros: number | undefined;
+  try {
+    const peaks = await measurePeaks(field, place);
+    const ofProduct = peaks.get("d") ?? [];
+    const peakPerSecond = median(ofProduct.map((result) => result.perSecond));
+    callMicros = median(ofProduct.map((result) => result.serverMicrosPerRequest ?? Number.NaN));
+    if (!isProfiling) {
+      if (parts.includes("gateway")) show(await benchGateway(field, peaks));
+      if (parts.includes("latency")) show(await benchLatency(field, place, peakPerSecond));
+      if (parts.includes("memory")) show(await benchMemory(field, place, peakPerSecond));
+    }
+  } finally {
+    await field.stop();
+  }
+  if (isProfiling) show(await readTopFunctions(place.workDir, field.answeredByProduct));
+  return Number.isNaN(callMicros) ? undefined : callMicros;
+}
