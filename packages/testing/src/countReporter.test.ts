@@ -15,11 +15,13 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true }));
 
 /** Runs vitest on one file and returns its exit code and its last line. */
-async function runFile(name: string, source: string): Promise<{ code: number; lastLine: string }> {
+async function runFile(name: string, source: string, setup?: string): Promise<{ code: number; lastLine: string }> {
   const root = path.join(dir, name);
   await mkdir(root);
   await writeFile(path.join(root, "sample.test.ts"), `import { test, expect } from "vitest";\n${source}`);
-  await writeFile(path.join(root, "vitest.config.ts"), "export default {};\n");
+  const config = setup === undefined ? {} : { test: { globalSetup: "./setup.ts" } };
+  await writeFile(path.join(root, "vitest.config.ts"), `export default ${JSON.stringify(config)};\n`);
+  await writeFile(path.join(root, "setup.ts"), setup ?? "");
   const args = [vitest, "run", "--root", root, "--reporter", "default", "--reporter", reporter];
   return new Promise((resolve) => {
     execFile(process.execPath, args, { cwd: root }, (error, stdout) => {
@@ -48,4 +50,10 @@ test("an error that no test caught is a failure", async () => {
 
 test("a run without failures says so and exits with 0", async () => {
   expect(await runFile("green", `test("one", () => {});`)).toEqual({ code: 0, lastLine: "1 passed, 0 failed" });
+});
+
+test("a run that fails after its last test is a failure", async () => {
+  const setup = "export default () => async () => { process.exitCode = 1; throw new Error('late'); };";
+  const run = await runFile("late", `test("one", () => {});`, setup);
+  expect(run).toEqual({ code: 1, lastLine: "1 passed, 1 failed" });
 });

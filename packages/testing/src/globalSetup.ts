@@ -4,6 +4,7 @@ import path from "node:path";
 import { startServers } from "@tollgate/dev/servers";
 import { randomBase62 } from "@tollgate/kernel";
 import type { TestProject } from "vitest/node";
+import { assertPortable, logStatements } from "./statementLog.ts";
 import { dropRunDatabases } from "./testDatabase.ts";
 import type { TestRun } from "./testRun.ts";
 
@@ -11,7 +12,8 @@ const DATA_PREFIX = "tollgate-test-";
 
 /**
  * Starts real servers once for all test files of a run, on ports of their own and on throw-away data, and stops them at
- * its end. Servers named by TEST_DATABASE_URL, TEST_REDIS_URL, TEST_NATS_URL or TEST_ETCD_URL are used as they are.
+ * its end. Then every statement that the product executed is held to what CockroachDB has as well. Servers named by
+ * TEST_DATABASE_URL, TEST_REDIS_URL, TEST_NATS_URL or TEST_ETCD_URL are used as they are.
  */
 export default async function globalSetup(project: TestProject): Promise<() => Promise<void>> {
   const { TEST_DATABASE_URL, TEST_REDIS_URL, TEST_NATS_URL, TEST_ETCD_URL } = process.env;
@@ -29,9 +31,20 @@ export default async function globalSetup(project: TestProject): Promise<() => P
   const { databaseUrl, redisUrl, natsUrl, etcdUrl } = servers;
   const run: TestRun = { id: randomBase62(8).toLowerCase(), databaseUrl, redisUrl, natsUrl, etcdUrl };
   project.provide("run", run);
+  const isOurDatabase = TEST_DATABASE_URL === undefined;
+  if (isOurDatabase) await logStatements(databaseUrl);
   return async () => {
-    if (TEST_DATABASE_URL !== undefined) await dropRunDatabases(run);
-    await servers.stop();
+    try {
+      // A database of somebody else's is judged by itself: on CockroachDB the statements run or they do not.
+      if (isOurDatabase) await assertPortable(path.join(dataDir, "logs", "postgres.log"));
+      else await dropRunDatabases(run);
+    } catch (error) {
+      // Vitest prints what goes wrong in a teardown, and by itself does not fail the run for it.
+      process.exitCode = 1;
+      throw error;
+    } finally {
+      await servers.stop();
+    }
   };
 }
 
