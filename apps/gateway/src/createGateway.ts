@@ -6,6 +6,8 @@ import { createDatabase } from "@tollgate/db";
 import type { Clock, Logger } from "@tollgate/kernel";
 import { newId } from "@tollgate/kernel";
 import { PushBus, Queues } from "@tollgate/messaging";
+import type { ServiceSettings } from "@tollgate/services";
+import { expireDueGrants } from "@tollgate/services/balance";
 import { closeHolder, leaseBudgets, openHolder, renewHolder } from "@tollgate/services/budgets";
 import { loadCatalogue, readCatalogueVersion } from "@tollgate/services/catalog";
 import { createTokenIssuer } from "@tollgate/services/customers";
@@ -52,8 +54,10 @@ export async function createGateway(options: {
   readonly logger: Logger;
   /** The spool cannot be written: the process should be stopped and started again. */
   readonly onFatal: (error: Error) => void;
+  /** How long a stop waits for the calls in flight, in milliseconds. */
+  readonly drainCallsMs?: number;
 }): Promise<RunningGateway> {
-  const { env, clock, logger } = options;
+  const { env, clock, logger, drainCallsMs = DRAIN_CALLS_MS } = options;
   mkdirSync(env.GATEWAY_SPOOL_DIR, { recursive: true });
   const unlock = lockSpoolDirectory(env.GATEWAY_SPOOL_DIR);
   const runId = newId("gateway");
@@ -67,6 +71,8 @@ export async function createGateway(options: {
     actor: { kind: "system", task: "gateway" },
     requestId: runId,
   } as const;
+  const expireDue = (billingAccountId: string): Promise<boolean> =>
+    expireDueGrants({ ctx: { ...dbContext, settings: settingsOf(env) }, input: { billingAccountId } });
   const bus = new PushBus({ url: env.NATS_URL, name: `gateway ${runId}`, logger });
   const queues = new Queues({
     redisUrl: env.REDIS_URL,
@@ -95,7 +101,7 @@ export async function createGateway(options: {
     holderId: holder.current,
     onHolderClosed: () => holder.reopen(),
     ports: {
-      lease: (holderId, requests) => leaseBudgets({ database, clock, holderId, requests }),
+      lease: (holderId, requests) => leaseBudgets({ database, clock, holderId, requests, expireDueGrants: expireDue }),
       recall: (holderId, budgetIds) => bus.publish(PUSH_SUBJECTS.recall, { holderId, budgetIds }),
       announceReturned: (holderId, budgetIds) => bus.publish(PUSH_SUBJECTS.recalled, { holderId, budgetIds }),
     },
@@ -226,7 +232,7 @@ export async function createGateway(options: {
     isDraining = true;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
-    await Promise.race([closed, sleep(DRAIN_CALLS_MS)]);
+    await Promise.race([closed, sleep(drainCallsMs)]);
     server.closeAllConnections();
     spool.flush();
     await Promise.race([budgets.drain(), sleep(2_000)]);
@@ -255,6 +261,15 @@ export async function createGateway(options: {
   logger.info({ port, runId }, "gateway listens");
   return { port, stop };
 }
+
+const settingsOf = (env: GatewayEnv): ServiceSettings => ({
+  masterSecret: env.TOLLGATE_SECRET,
+  publicApiUrl: env.PUBLIC_API_URL,
+  publicGatewayUrl: env.PUBLIC_API_URL,
+  publicWebUrl: env.PUBLIC_API_URL,
+  signupPromoMicros: 0n,
+  freeCallOverCapPriceMicros: BigInt(env.FREE_CALL_OVER_CAP_PRICE_MICROS),
+});
 
 /** The window of a key's own limit; rotated keys share it, and it outlives a reload of the key. */
 function windowOf(windows: LRUCache<string, SlidingWindow>, record: KeyRecord): SlidingWindow | undefined {

@@ -85,7 +85,7 @@ function takeAll(
 ): Reservation | Refusal | Shortage | undefined {
   let short: BudgetSlice | undefined;
   for (const slice of slices) {
-    if (slice.remaining >= amount && pool.isUsable) continue;
+    if (slice.covers(amount, nowMs) && pool.isUsable) continue;
     if (slice.isExhausted(amount, nowMs))
       return walletRefusal === undefined ? undefined : refusalOf(slice, walletRefusal);
     short ??= slice;

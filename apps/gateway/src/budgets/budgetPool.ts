@@ -174,9 +174,10 @@ export class BudgetPool {
     const asked = slices.map((slice) => {
       slice.isAsking = true;
       const waiters = slice.waiters.length;
+      const request = this.#requestFor(slice, nowMs);
       const returns = slice.hasUnsentReturn;
       slice.hasUnsentReturn = false;
-      return { slice, waiters, returns, request: this.#requestFor(slice, nowMs) };
+      return { slice, waiters, returns, request };
     });
     this.#asking += 1;
     try {
@@ -209,6 +210,7 @@ export class BudgetPool {
       if (granule === 0 || amount < granule) granule = amount;
     }
     if (granule === 0) granule = slice.takenAmount;
+    if (nowMs >= slice.spendableUntilMs) this.#putBack(slice);
     demand = Math.max(0, demand - slice.remaining);
     const elapsedSeconds = Math.max(0.001, (nowMs - slice.askedAtMs) / 1_000);
     const rate = slice.askedAtMs === 0 ? 0 : Math.max(0, slice.taken) / elapsedSeconds;
@@ -232,6 +234,7 @@ export class BudgetPool {
     slice.grantedTotal = result.grantedTotal;
     slice.remaining += granted;
     slice.available = Number(result.available);
+    slice.spendableUntilMs = result.spendableUntilMs ?? Number.POSITIVE_INFINITY;
     slice.refillMark = slice.isScarce ? 0 : Math.floor(slice.remaining / 2);
   }
 

@@ -38,6 +38,9 @@ export class BudgetSlice {
   /** Other gateways were asked to give back what they hold, in this shortage. */
   wasRecalled = false;
 
+  /** From then on what is held must not be spent: the credit behind it may have expired. */
+  spendableUntilMs = Number.POSITIVE_INFINITY;
+
   /** Running totals of the lease, as the database counts them. */
   grantedTotal = 0n;
   returnedTotal = 0n;
@@ -53,6 +56,11 @@ export class BudgetSlice {
     this.kind = kind;
     this.billingAccountId = billingAccountId;
     this.believedLimit = believedLimit;
+  }
+
+  /** Whether what is held covers an amount now. */
+  covers(amount: number, nowMs: number): boolean {
+    return this.remaining >= amount && nowMs < this.spendableUntilMs;
   }
 
   /** `id=amount`, as a call record has it. Most calls of an endpoint cost the same, so the text is kept. */

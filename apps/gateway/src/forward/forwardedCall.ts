@@ -24,6 +24,8 @@ import type { UpstreamTarget } from "./upstreamPools.ts";
 const TOKEN_FRESH_MS = 30_000;
 const TOKEN_LIFETIME_MS = 55_000;
 const CLIENT_CLOSED_STATUS = 499;
+/** What a status line may hold (RFC 9112, section 4). An upstream may send anything; the HTTP server throws at the rest. */
+const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 type Phase = "waiting" | "streaming" | "recording" | "done";
 
@@ -82,6 +84,12 @@ export class ForwardedCall implements SpoolWaiter {
   }
 
   start(): void {
+    if (this.#response.destroyed) {
+      // The client left while its budgets were asked for: nothing was called, so there is nothing to record.
+      this.#phase = "done";
+      this.#giveBack(this.#reservation.amount);
+      return;
+    }
     this.#gateway.metrics.inFlight += 1;
     this.#response.on("close", () => this.#onClientClosed());
     this.#body = this.#requestBody();
@@ -152,14 +160,14 @@ export class ForwardedCall implements SpoolWaiter {
 
   onConnect(abort: (error?: Error) => void): void {
     this.#abort = abort;
-    if (this.#phase === "done") abort();
+    if (this.#phase === "done" || this.#phase === "recording") abort();
   }
 
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, statusMessage: string): boolean {
     if (status < 200) return true;
     this.#resume = resume;
     this.#status = status;
-    this.#statusMessage = statusMessage;
+    this.#statusMessage = REASON_PHRASE.test(statusMessage) ? statusMessage : "";
     this.#head = readAnswerHead(rawHeaders);
     this.#target?.succeeded();
     // A stream's head goes out at once, even if its first event takes its time. A body of known length comes along with it.
@@ -206,8 +214,10 @@ export class ForwardedCall implements SpoolWaiter {
   #retryOrFail(code: string): void {
     this.#target?.failed(this.#gateway.clock.nowMs());
     const token = this.#caller.tokens.get(this.#route.api.name);
-    if (token !== undefined && this.#mayRetry()) this.#dispatch(token);
-    else if (code.endsWith("TIMEOUT") && code !== "UND_ERR_CONNECT_TIMEOUT") this.#fail(REFUSALS.timeout);
+    // An upstream that takes too long has the call already, and the caller has waited as long as it was told.
+    const isTooSlow = code.endsWith("TIMEOUT") && code !== "UND_ERR_CONNECT_TIMEOUT";
+    if (isTooSlow) this.#fail(REFUSALS.timeout);
+    else if (token !== undefined && this.#mayRetry()) this.#dispatch(token);
     else this.#fail(REFUSALS.unreachable);
   }
 
@@ -249,7 +259,8 @@ export class ForwardedCall implements SpoolWaiter {
 
   /** Never more units than were set aside: the caller agreed to no more. */
   #countUnits(): number {
-    const { unit, unitsMax } = this.#route.endpoint;
+    const { unit } = this.#route.endpoint;
+    const unitsMax = this.#unitsReserved();
     switch (unit) {
       case "call":
         return 1;
@@ -262,6 +273,12 @@ export class ForwardedCall implements SpoolWaiter {
         return units < 0 ? unitsMax : Math.min(units, unitsMax);
       }
     }
+  }
+
+  /** A free call over the month's free calls sets one unit aside, whatever it is measured in. */
+  #unitsReserved(): number {
+    const { outcome, amount, unitPriceMicros } = this.#reservation;
+    return outcome === "charged" && unitPriceMicros > 0 ? amount / unitPriceMicros : this.#route.endpoint.unitsMax;
   }
 
   // What is written down.
@@ -297,7 +314,8 @@ export class ForwardedCall implements SpoolWaiter {
     this.#phase = "done";
     if (this.#failure !== undefined) {
       if (wasStreaming) this.#response.destroy();
-      else answerRefusal(this.#response, this.#failure, this.#callId, this.#route.path.split("?", 1)[0] ?? "");
+      else
+        answerRefusal(this.#response, this.#failure, this.#callId, (this.#request.url ?? "/").split("?", 1)[0] ?? "/");
       return;
     }
     if (this.#response.destroyed) return;

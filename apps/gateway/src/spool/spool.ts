@@ -120,10 +120,20 @@ export class Spool {
   }
 
   #tell(waiters: SpoolWaiter[]): void {
-    for (const waiter of waiters) waiter.onRecorded();
+    for (const waiter of waiters) this.#tellOne(waiter);
     waiters.length = 0;
     this.#writing = waiters;
     this.#options.onWritten();
+  }
+
+  /** An answer that cannot be sent must not keep the others of its turn from theirs. */
+  #tellOne(waiter: SpoolWaiter): void {
+    try {
+      waiter.onRecorded();
+    } catch (error) {
+      this.#options.logger.error({ err: error }, "a recorded call could not be answered");
+      waiter.onRecordFailed(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 
   /** One fdatasync at a time; the calls that finish meanwhile share the next one. */

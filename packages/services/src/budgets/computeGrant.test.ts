@@ -36,6 +36,8 @@ describe("computeGrant", () => {
   it("keeps no reserve when little is left", () => {
     const facts = { limit: 10_000n, overdraft: 0n, used: 0n, held: 0n };
     expect(computeGrant(facts, { demand: 1_000n, granule: 1_000n, want: 100_000n })).toBe(1_000n);
-    expect(computeGrant({ ...facts, limit: 64_000n }, { demand: 1_000n, granule: 1_000n, want: 100_000n })).toBe(5_000n);
+    expect(computeGrant({ ...facts, limit: 64_000n }, { demand: 1_000n, granule: 1_000n, want: 100_000n })).toBe(
+      5_000n,
+    );
   });
 });

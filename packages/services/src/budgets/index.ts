@@ -3,3 +3,4 @@ export * from "./computeGrant.ts";
 export * from "./holders.ts";
 export * from "./leaseBudgets.ts";
 export * from "./resolveLimits.ts";
+export * from "./spendCaps.ts";

@@ -1,10 +1,15 @@
-import { createDatabase, type Database } from "@tollgate/db";
-import { newId, systemClock, TestClock } from "@tollgate/kernel";
-import { createTestDatabase, FaultProxy, type TestDatabase } from "@tollgate/testing";
+import type { Database } from "@tollgate/db";
+import { createDatabase } from "@tollgate/db";
+import { newId, systemClock, TestClock, toMicros } from "@tollgate/kernel";
+import type { TestDatabase } from "@tollgate/testing";
+import { createTestDatabase, FaultProxy } from "@tollgate/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createServiceFixture, insertProject, SYSTEM } from "../../test/serviceFixture.ts";
+import { creditWallet, expireDueGrants as takeOffExpired } from "../balance/index.ts";
 import { tierFreeBudgetId, walletBudgetId } from "./budgetIds.ts";
 import { closeHolder, HOLDER_GRACE_MS, HOLDER_LIFETIME_MS, openHolder, renewHolder, sweepHolders } from "./holders.ts";
-import { type LeaseRequest, leaseBudgets } from "./leaseBudgets.ts";
+import type { LeaseRequest } from "./leaseBudgets.ts";
+import { leaseBudgets } from "./leaseBudgets.ts";
 
 let testDatabase: TestDatabase;
 let database: Database;
@@ -40,6 +45,8 @@ const ask = (
   returnedTotal = 0n,
 ): LeaseRequest => ({ ...wallet, kind: "wallet", returnedTotal, demand, granule: 1_000n, want: demand });
 
+const expireDueGrants = (): Promise<never> => Promise.reject(new Error("Nothing expires here"));
+
 const heldOf = async (budgetId: string): Promise<bigint> => {
   const [row] = await database.sql`select held from budgets where id = ${budgetId}`;
   return BigInt(String(row?.["held"]));
@@ -52,7 +59,7 @@ describe("leasing budgets", () => {
     const granted = await Promise.all(
       holders.flatMap((holderId) =>
         Array.from({ length: 5 }, () =>
-          leaseBudgets({ database, clock: systemClock, holderId, requests: [ask(wallet, 7_000n)] }),
+          leaseBudgets({ database, clock: systemClock, holderId, requests: [ask(wallet, 7_000n)], expireDueGrants }),
         ),
       ),
     );
@@ -70,7 +77,8 @@ describe("leasing budgets", () => {
   it("says the same about what was given back, however often it is told", async () => {
     const wallet = await walletOf(50_000n);
     const holderId = await newHolder();
-    const lease = (request: LeaseRequest) => leaseBudgets({ database, clock: systemClock, holderId, requests: [request] });
+    const lease = (request: LeaseRequest) =>
+      leaseBudgets({ database, clock: systemClock, holderId, requests: [request], expireDueGrants });
     await lease(ask(wallet, 20_000n));
     for (let time = 0; time < 3; time += 1) await lease(ask(wallet, 0n, 15_000n));
     expect(await heldOf(wallet.budgetId)).toBe(5_000n);
@@ -79,8 +87,20 @@ describe("leasing budgets", () => {
   it("does not let a gateway give back more than it has", async () => {
     const wallet = await walletOf(50_000n);
     const [first, second] = await Promise.all([newHolder(), newHolder()]);
-    await leaseBudgets({ database, clock: systemClock, holderId: first, requests: [ask(wallet, 20_000n)] });
-    await leaseBudgets({ database, clock: systemClock, holderId: second, requests: [ask(wallet, 0n, 99_000n)] });
+    await leaseBudgets({
+      database,
+      clock: systemClock,
+      holderId: first,
+      requests: [ask(wallet, 20_000n)],
+      expireDueGrants,
+    });
+    await leaseBudgets({
+      database,
+      clock: systemClock,
+      holderId: second,
+      requests: [ask(wallet, 0n, 99_000n)],
+      expireDueGrants,
+    });
     expect(await heldOf(wallet.budgetId)).toBe(20_000n);
   });
 
@@ -93,7 +113,13 @@ describe("leasing budgets", () => {
       let granted = 0n;
       for (const moment of ["after", "before", "after"] as const) {
         proxy.cutAtCommit(moment);
-        const [result] = await leaseBudgets({ database: faulty, clock: systemClock, holderId, requests: [ask(wallet, 3_000n)] });
+        const [result] = await leaseBudgets({
+          database: faulty,
+          clock: systemClock,
+          holderId,
+          requests: [ask(wallet, 3_000n)],
+          expireDueGrants,
+        });
         granted = result?.grantedTotal ?? 0n;
       }
       // After a lost answer the work is done again: the gateway sees both slices in the total, and owns both.
@@ -123,19 +149,25 @@ describe("leasing budgets", () => {
       granule: 1n,
       want: 50n,
     };
-    const [result] = await leaseBudgets({ database, clock: systemClock, holderId, requests: [request] });
+    const [result] = await leaseBudgets({
+      database,
+      clock: systemClock,
+      holderId,
+      requests: [request],
+      expireDueGrants,
+    });
     expect(result?.grantedTotal).toBe(5n);
   });
 
   it("grants nothing to a gateway whose leases were given up, and tells it so", async () => {
     const wallet = await walletOf(50_000n);
     const holderId = await newHolder();
-    await leaseBudgets({ database, clock: systemClock, holderId, requests: [ask(wallet, 20_000n)] });
+    await leaseBudgets({ database, clock: systemClock, holderId, requests: [ask(wallet, 20_000n)], expireDueGrants });
     await closeHolder(database, systemClock, holderId);
     expect(await heldOf(wallet.budgetId)).toBe(0n);
     expect(await renewHolder(database, systemClock, holderId)).toBe(false);
     await expect(
-      leaseBudgets({ database, clock: systemClock, holderId, requests: [ask(wallet, 1_000n)] }),
+      leaseBudgets({ database, clock: systemClock, holderId, requests: [ask(wallet, 1_000n)], expireDueGrants }),
     ).rejects.toMatchObject({ reason: "holder_closed" });
   });
 
@@ -144,12 +176,50 @@ describe("leasing budgets", () => {
     const clock = new TestClock("2026-06-01T00:00:00Z");
     const holderId = `${newId("gateway")}.0`;
     await openHolder(database, clock, holderId);
-    await leaseBudgets({ database, clock, holderId, requests: [ask(wallet, 20_000n)] });
+    await leaseBudgets({ database, clock, holderId, requests: [ask(wallet, 20_000n)], expireDueGrants });
     clock.advanceMs(HOLDER_LIFETIME_MS + HOLDER_GRACE_MS - 1);
     await sweepHolders(database, clock);
     expect(await heldOf(wallet.budgetId)).toBe(20_000n);
     clock.advanceMs(2);
     await sweepHolders(database, clock);
     expect(await heldOf(wallet.budgetId)).toBe(0n);
+  });
+
+  it("does not lease credit from the moment it expires, whether or not the sweep has been there", async () => {
+    const fixture = await createServiceFixture();
+    try {
+      const ctx = fixture.as(SYSTEM);
+      fixture.clock.set("2026-06-01T10:50:00Z");
+      const { billingAccountId } = await insertProject(fixture);
+      const credit = { billingAccountId, reference: "credit", visible: true } as const;
+      const expiresAt = new Date("2026-06-01T11:00:00Z");
+      await creditWallet(ctx, {
+        ...credit,
+        micros: toMicros(10_000n),
+        source: "promo",
+        idempotencyKey: "a",
+        expiresAt,
+      });
+      await creditWallet(ctx, { ...credit, micros: toMicros(5_000n), source: "paid", idempotencyKey: "b" });
+      const holderId = `${newId("gateway")}.0`;
+      await openHolder(ctx.database, ctx.clock, holderId);
+      const wallet = { billingAccountId, budgetId: walletBudgetId(billingAccountId) };
+      const lease = (demand: bigint, returnedTotal: bigint) =>
+        leaseBudgets({
+          database: ctx.database,
+          clock: ctx.clock,
+          holderId,
+          requests: [ask(wallet, demand, returnedTotal)],
+          expireDueGrants: (id) => takeOffExpired({ ctx, input: { billingAccountId: id } }),
+        });
+      const [before] = await lease(12_000n, 0n);
+      expect(before).toMatchObject({ grantedTotal: 12_000n, spendableUntilMs: expiresAt.getTime() });
+      fixture.clock.set("2026-06-01T11:00:00Z");
+      const [after] = await lease(12_000n, 12_000n);
+      expect((after?.grantedTotal ?? 0n) - 12_000n).toBe(5_000n);
+      expect(after?.spendableUntilMs).toBeUndefined();
+    } finally {
+      await fixture.close();
+    }
   });
 });

@@ -26,6 +26,11 @@ export interface LeaseResult {
   readonly available: bigint;
   /** What other holders hold: some of it may come back. */
   readonly heldByOthers: bigint;
+  /**
+   * When the first credit of a wallet expires, in milliseconds since the epoch: what is leased must not be spent from then
+   * on, and has to be leased again. Undefined when nothing expires.
+   */
+  readonly spendableUntilMs?: number;
 }
 
 interface BudgetRow extends BudgetFacts {
@@ -42,6 +47,9 @@ interface LeaseTotals {
  * Takes and gives back slices of several budgets in one transaction. Everything is expressed in totals that only grow, so
  * the transaction may be repeated after a COMMIT without an answer: at worst the holder gets a second slice, which it
  * sees in the total.
+ *
+ * A wallet with credit that has expired gives nothing before that credit is off the books: expiry holds at the moment of
+ * spending, not only after the sweep.
  * @throws TollgateError `holder_closed` when the holder's leases were already given up for it
  */
 export async function leaseBudgets(options: {
@@ -49,36 +57,66 @@ export async function leaseBudgets(options: {
   readonly clock: Clock;
   readonly holderId: string;
   readonly requests: readonly LeaseRequest[];
+  /** Takes an account's expired credit off the books. */
+  readonly expireDueGrants: (billingAccountId: string) => Promise<unknown>;
 }): Promise<LeaseResult[]> {
-  const { database, clock, holderId } = options;
   const requests = [...options.requests].sort((a, b) => (a.budgetId < b.budgetId ? -1 : 1));
+  for (let attempt = 1; ; attempt += 1) {
+    const { results, due } = await withSqlTransaction(
+      options.database,
+      (sql) => leaseOnce(sql, options.clock, options.holderId, requests),
+      { isIdempotent: true },
+    );
+    if (due.length === 0 || attempt === EXPIRY_ATTEMPTS_MAX) return results;
+    await Promise.all(due.map((billingAccountId) => options.expireDueGrants(billingAccountId)));
+  }
+}
+
+const EXPIRY_ATTEMPTS_MAX = 3;
+
+async function leaseOnce(
+  sql: SqlTransaction,
+  clock: Clock,
+  holderId: string,
+  requests: readonly LeaseRequest[],
+): Promise<{ results: LeaseResult[]; due: string[] }> {
   const ids = requests.map((request) => request.budgetId);
-  return withSqlTransaction(
-    database,
-    async (sql) => {
-      const [holders, found, leaseRows] = await Promise.all([
-        sql`select closed_at from budget_holders where id = ${holderId}`,
-        sql`select id, limit_amount, overdraft, used, held from budgets where id = any(${ids}) order by id for update`,
-        sql`select budget_id, granted, settled, returned from budget_leases
-            where holder_id = ${holderId} and budget_id = any(${ids})`,
-      ]);
-      if (holders[0] === undefined || holders[0]["closed_at"] !== null) throw holderClosed(holderId);
-      const budgets = new Map(found.map((row) => [String(row["id"]), toBudget(row)]));
-      await resolveMissing(sql, clock, requests, budgets);
-      const leases = new Map(leaseRows.map((row) => [String(row["budget_id"]), toTotals(row)]));
-      const plans = requests.map((request) =>
-        planOne(request, budgets.get(request.budgetId), leases.get(request.budgetId)),
-      );
-      await writePlans(
-        sql,
-        clock,
-        holderId,
-        plans.filter((plan) => plan.isChange),
-      );
-      return plans.map((plan) => plan.result);
-    },
-    { isIdempotent: true },
+  const payers = requests.filter((request) => request.kind === "wallet").map((request) => request.billingAccountId);
+  const [holders, found, leaseRows, expiries] = await Promise.all([
+    sql`select closed_at from budget_holders where id = ${holderId}`,
+    sql`select id, limit_amount, overdraft, used, held from budgets where id = any(${ids}) order by id for update`,
+    sql`select budget_id, granted, settled, returned from budget_leases
+        where holder_id = ${holderId} and budget_id = any(${ids})`,
+    sql`select billing_account_id, min(expires_at) as expires_at from grants
+        where billing_account_id = any(${payers}) and remaining_micros > 0 and expires_at is not null
+        group by billing_account_id`,
+  ]);
+  if (holders[0] === undefined || holders[0]["closed_at"] !== null) throw holderClosed(holderId);
+  const budgets = new Map(found.map((row) => [String(row["id"]), toBudget(row)]));
+  await resolveMissing(sql, clock, requests, budgets);
+  const leases = new Map(leaseRows.map((row) => [String(row["budget_id"]), toTotals(row)]));
+  const expiresAtMs = new Map(
+    expiries.map((row) => [String(row["billing_account_id"]), (row["expires_at"] as Date).getTime()]),
   );
+  const nowMs = clock.nowMs();
+  const isDue = (request: LeaseRequest): boolean =>
+    request.kind === "wallet" && (expiresAtMs.get(request.billingAccountId) ?? Infinity) <= nowMs;
+  const plans = requests.map((request) =>
+    planOne(
+      isDue(request) ? { ...request, demand: 0n, want: 0n } : request,
+      budgets.get(request.budgetId),
+      leases.get(request.budgetId),
+      request.kind === "wallet" ? expiresAtMs.get(request.billingAccountId) : undefined,
+    ),
+  );
+  await writePlans(
+    sql,
+    clock,
+    holderId,
+    plans.filter((plan) => plan.isChange),
+  );
+  const due = requests.filter((request) => isDue(request) && request.demand > 0n);
+  return { results: plans.map((plan) => plan.result), due: due.map((request) => request.billingAccountId) };
 }
 
 interface Plan {
@@ -90,7 +128,12 @@ interface Plan {
   readonly result: LeaseResult;
 }
 
-function planOne(request: LeaseRequest, budget: BudgetRow | undefined, totals: LeaseTotals | undefined): Plan {
+function planOne(
+  request: LeaseRequest,
+  budget: BudgetRow | undefined,
+  totals: LeaseTotals | undefined,
+  spendableUntilMs: number | undefined,
+): Plan {
   const facts = budget ?? { id: request.budgetId, limit: 0n, overdraft: 0n, used: 0n, held: 0n };
   const lease = totals ?? { granted: 0n, settled: 0n, returned: 0n };
   const outstanding = lease.granted - lease.settled - lease.returned;
@@ -111,6 +154,7 @@ function planOne(request: LeaseRequest, budget: BudgetRow | undefined, totals: L
       grantedTotal: lease.granted + grant,
       available: availableOf(after),
       heldByOthers: after.held - own,
+      ...(spendableUntilMs === undefined ? {} : { spendableUntilMs }),
     },
   };
 }

@@ -1,6 +1,8 @@
-import { createDatabase, type Database } from "@tollgate/db";
+import type { Database } from "@tollgate/db";
+import { createDatabase } from "@tollgate/db";
 import { newId, systemClock } from "@tollgate/kernel";
-import { createTestDatabase, FaultProxy, type TestDatabase } from "@tollgate/testing";
+import type { TestDatabase } from "@tollgate/testing";
+import { createTestDatabase, FaultProxy } from "@tollgate/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { closeHolder, leaseBudgets, openHolder, walletBudgetId } from "../budgets/index.ts";
 import { callRecordSubject } from "./callRecord.ts";
@@ -24,7 +26,12 @@ afterAll(async () => {
 
 /** An account with credit, leased in full by one gateway run. */
 async function leasedAccount(credit: bigint, leased: bigint) {
-  const account = { id: newId("billingAccount"), project: newId("project"), key: newId("key"), endpoint: newId("endpoint") };
+  const account = {
+    id: newId("billingAccount"),
+    project: newId("project"),
+    key: newId("key"),
+    endpoint: newId("endpoint"),
+  };
   const holderId = `${newId("gateway")}.0`;
   const budgetId = walletBudgetId(account.id);
   await database.sql`
@@ -35,6 +42,7 @@ async function leasedAccount(credit: bigint, leased: bigint) {
     database,
     clock: systemClock,
     holderId,
+    expireDueGrants: () => Promise.reject(new Error("Nothing expires here")),
     requests: [
       {
         budgetId,
@@ -74,7 +82,11 @@ const lines = (account: Account, from: number, to: number): string =>
 describe("folding calls", () => {
   it("counts and charges every call of a batch once, in the raw calls, the hourly usage, the accruals and the budget", async () => {
     const account = await leasedAccount(100_000n, 50_000n);
-    const result = await foldCalls(database, systemClock, { source: account.source, sequence: 1, records: lines(account, 1, 20) });
+    const result = await foldCalls(database, systemClock, {
+      source: account.source,
+      sequence: 1,
+      records: lines(account, 1, 20),
+    });
     expect(result).toEqual({ through: 20, calls: 20 });
     expect(await readBooks(account)).toEqual({
       calls: 20,
@@ -90,14 +102,24 @@ describe("folding calls", () => {
     const account = await leasedAccount(100_000n, 50_000n);
     const all = lines(account, 1, 30).split("\n");
     const fold = (from: number, to: number) =>
-      foldCalls(database, systemClock, { source: account.source, sequence: from, records: all.slice(from - 1, to).join("\n") });
+      foldCalls(database, systemClock, {
+        source: account.source,
+        sequence: from,
+        records: all.slice(from - 1, to).join("\n"),
+      });
     await fold(1, 10);
     await fold(1, 10);
     await fold(5, 20);
     await fold(1, 20);
     await fold(21, 30);
     expect(await fold(3, 30)).toEqual({ through: 30, calls: 0 });
-    expect(await readBooks(account)).toMatchObject({ calls: 30, counted: 30, charged: 30_000, used: 30_000, held: 20_000 });
+    expect(await readBooks(account)).toMatchObject({
+      calls: 30,
+      counted: 30,
+      charged: 30_000,
+      used: 30_000,
+      held: 20_000,
+    });
   });
 
   it("counts a batch once when several workers fold it at the same time", async () => {

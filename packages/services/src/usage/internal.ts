@@ -2,7 +2,7 @@ import type { Call, EndpointQuota, Quota, UsageSums } from "@tollgate/contracts"
 import { schema } from "@tollgate/db";
 import type { Period } from "@tollgate/kernel";
 import { monthPeriod, notFound, sumMicros, toMicros } from "@tollgate/kernel";
-import { and, eq, inArray } from "drizzle-orm";
+import { and, eq, inArray, sql } from "drizzle-orm";
 import { endpointFreeBudgetId, tierFreeBudgetId } from "../budgets/budgetIds.ts";
 import type { ServiceContext } from "../context.ts";
 import type { ProjectRow } from "../permissions.ts";
@@ -13,6 +13,12 @@ const { apis, billingAccounts, budgets, calls, endpoints, tiers } = schema;
 /** Raw calls are kept, and shown, this long. */
 export const CALLS_KEPT_MS = 30 * 86_400_000;
 export const HOUR_MS = 3_600_000;
+
+/**
+ * Whether the upstream served a call of this status: it answered, and below 500. 499 is what a gateway notes of a call
+ * whose client was gone before there was an answer.
+ */
+export const isServed = sql.raw("status < 500 and status <> 499");
 
 export interface Payer {
   readonly billingAccountId: string;

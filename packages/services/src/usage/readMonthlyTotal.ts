@@ -6,7 +6,7 @@ import type { z } from "zod";
 import type { ServiceContext, Verb } from "../context.ts";
 import { requireMember } from "../permissions.ts";
 import type { SumRow } from "./internal.ts";
-import { addSums, readNamedEndpoints, readPayer, toSums } from "./internal.ts";
+import { addSums, isServed, readNamedEndpoints, readPayer, toSums } from "./internal.ts";
 
 export interface EndpointSumRow extends SumRow {
   readonly endpoint_id: string;
@@ -41,8 +41,8 @@ export async function readMonthlyTotal({
 export async function sumByEndpoint(ctx: ServiceContext, projectId: string, month: Period): Promise<EndpointSumRow[]> {
   return ctx.db.execute<EndpointSumRow>(sql`
     select endpoint_id,
-      sum(case when status < 500 then calls else 0 end) as calls,
-      sum(case when status < 500 then 0 else calls end) as failures,
+      sum(case when ${isServed} then calls else 0 end) as calls,
+      sum(case when ${isServed} then 0 else calls end) as failures,
       sum(units) as units, sum(charged_micros) as charged
     from usage_hourly
     where project_id = ${projectId} and mode = 'live'

@@ -10,6 +10,7 @@ import {
   addSums,
   findQuotaEndpoints,
   HOUR_MS,
+  isServed,
   readEndpointQuotas,
   readPayer,
   readTierQuota,
@@ -50,8 +51,8 @@ async function readSeries(
   const from = new Date(Math.floor(input.from.getTime() / HOUR_MS) * HOUR_MS).toISOString();
   const rows = await ctx.db.execute<PointRow>(sql`
     select extract(epoch from min(hour)) as at_seconds, label,
-      sum(case when status < 500 then calls else 0 end) as calls,
-      sum(case when status < 500 then 0 else calls end) as failures,
+      sum(case when ${isServed} then calls else 0 end) as calls,
+      sum(case when ${isServed} then 0 else calls end) as failures,
       sum(units) as units, sum(charged_micros) as charged
     from (
       select u.hour, u.status, u.calls, u.units, u.charged_micros,
