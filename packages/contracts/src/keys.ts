@@ -1,10 +1,11 @@
 import { z } from "zod";
-import { defineEvent } from "./definitions.ts";
+import { defineEvent, defineJob } from "./definitions.ts";
 import {
   idSchema,
   instantInput,
   microsOutput,
   nameInput,
+  nonNegativeMicrosInput,
   pageInput,
   pageOf,
   positiveMicrosInput,
@@ -93,6 +94,66 @@ export const unblockKeysInput = z.object(keysOf).refine(hasOneSubject, oneSubjec
 /** The keys that changed; those that were so already are not among them. */
 export const changedKeysDto = z.object({ keyIds: z.array(z.string()) });
 export type ChangedKeys = z.infer<typeof changedKeysDto>;
+
+const keyTextInput = z.string().max(128);
+
+/** What a service asks before it serves a call itself. */
+export const verifyKeyInput = z.object({
+  key: keyTextInput,
+  /** The published API, by name; without it only the key and what it has to spend are looked at. */
+  api: z.string().trim().toLowerCase().min(1).max(64).optional(),
+  /** The endpoint of the API, by name. */
+  endpoint: z.string().trim().min(1).max(128).optional(),
+  /** What the call would cost, where that is not the endpoint's price. */
+  cost: nonNegativeMicrosInput.optional(),
+  /** Where the call comes from. Without it a key that is bound to networks is refused. */
+  address: z.union([z.ipv4(), z.ipv6()]).optional(),
+});
+/** The gateway's decision about such a call, with nothing set aside for it. */
+export const keyVerdictDto = z.object({
+  isAllowed: z.boolean(),
+  /** `allowed`, or the code that the gateway refuses with. */
+  code: z.string(),
+  message: z.string(),
+  /** The HTTP status that the gateway answers a refusal with; 200 when allowed. */
+  status: z.int(),
+  /** How the call would be paid for; null when refused, or when neither an endpoint nor a cost was named. */
+  outcome: z.enum(["free", "quota", "charged", "test"]).nullable(),
+  priceMicros: microsOutput,
+  /** Whose key it is; null for a text that is no key. */
+  key: z
+    .object({
+      id: z.string(),
+      projectId: z.string(),
+      billingAccountId: z.string(),
+      mode: keyMode,
+      scopes: z.array(z.string()),
+    })
+    .nullable(),
+});
+export type KeyVerdict = z.infer<typeof keyVerdictDto>;
+
+/** A secret scanner's find. */
+export const reportLeakedInput = z.object({
+  key: keyTextInput,
+  /** Where it was found; shown to the owners. */
+  url: z
+    .url({ protocol: /^https?$/ })
+    .max(2_000)
+    .optional(),
+});
+/** The same for every text, a key or not. */
+export const leakReportedDto = z.object({ received: z.literal(true) });
+export type LeakReported = z.infer<typeof leakReportedDto>;
+
+/** Announces keys that have expired, once each. */
+export const keysExpireSweep = defineJob({
+  name: "keys.expire-sweep",
+  queue: "maintenance",
+  schema: z.object({}),
+  attempts: 1,
+  backoffMs: 1_000,
+});
 
 const keyEventData = z.object({ keyId: z.string(), projectId: z.string(), keyHash: z.string() });
 export const keysGenerated = defineEvent("keys.generated", keyEventData);

@@ -67,3 +67,7 @@ export interface Page<Item> {
 
 /** A name that people give to things. */
 export const nameInput = z.string().trim().min(1, { error: "Must not be empty" }).max(100);
+
+/** The answer of a mutation that has nothing to tell. */
+export const doneDto = z.object({ ok: z.literal(true) });
+export type Done = z.infer<typeof doneDto>;

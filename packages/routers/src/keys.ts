@@ -6,22 +6,28 @@ import {
   keyDto,
   keyIdInput,
   keyPage,
+  keyVerdictDto,
+  leakReportedDto,
   listKeysInput,
+  reportLeakedInput,
   rotateKeyInput,
   unblockKeysInput,
   updateKeyInput,
+  verifyKeyInput,
 } from "@tollgate/contracts";
 import {
   blockKeys,
   generateKey,
   listKeys,
   readKey,
+  reportLeakedKey,
   revokeKey,
   rotateKey,
   unblockKeys,
   updateKey,
+  verifyKey,
 } from "@tollgate/services/keys";
-import { adminProcedure, customerProcedure, router } from "./trpc.ts";
+import { adminProcedure, customerProcedure, publicProcedure, router, serviceProcedure } from "./trpc.ts";
 
 const EXAMPLE_KEY_ID = "key_4fDq8ZkT2mXw9bNcR7LpVa";
 
@@ -79,4 +85,22 @@ export const keysRouter = router({
     .input(unblockKeysInput)
     .output(changedKeysDto)
     .mutation(({ ctx, input }) => unblockKeys({ ctx, input })),
+
+  // A mutation although it changes nothing: a query would put the key into a URL.
+  verify: serviceProcedure
+    .meta({
+      description:
+        "The gateway's decision about a call, for services that embed instead of proxying. Nothing is set aside or counted.",
+    })
+    .input(verifyKeyInput)
+    .output(keyVerdictDto)
+    .mutation(({ ctx, input }) => verifyKey({ ctx, input })),
+
+  reportLeaked: publicProcedure
+    .meta({
+      description: "A secret scanner's report: a valid live key is revoked and its owners told. Says nothing of the key.",
+    })
+    .input(reportLeakedInput)
+    .output(leakReportedDto)
+    .mutation(({ ctx, input }) => reportLeakedKey({ ctx, input })),
 });

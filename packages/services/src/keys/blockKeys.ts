@@ -12,7 +12,8 @@ const { keys } = schema;
 
 /**
  * Stops a key, the keys of a project or the keys of the projects that a customer owns, with the message that callers of
- * the gateway see. Blocking again changes the message. Revoked keys stay revoked.
+ * the gateway see. Blocking again changes the message. Revoked keys stay revoked. It is remembered that an operator did it:
+ * lifting a ban does not let such a key work again.
  * @throws TollgateError UNAUTHORIZED, FORBIDDEN; NOT_FOUND for a key, project or customer that is not there
  */
 export async function blockKeys({ ctx, input }: Verb<z.output<typeof blockKeysInput>>): Promise<ChangedKeys> {
@@ -24,11 +25,11 @@ export async function blockKeys({ ctx, input }: Verb<z.output<typeof blockKeysIn
       const subject = await requireKeySubject(ctx, input);
       const isOtherwise = or(
         eq(keys.status, "active"),
-        and(eq(keys.status, "blocked"), ne(keys.blockedMessage, message)),
+        and(eq(keys.status, "blocked"), or(ne(keys.blockedMessage, message), ne(keys.blockedBy, "operator"))),
       );
       const changed = await ctx.db
         .update(keys)
-        .set({ status: "blocked", blockedMessage: message, updatedAt: ctx.clock.now() })
+        .set({ status: "blocked", blockedMessage: message, blockedBy: "operator", updatedAt: ctx.clock.now() })
         .where(and(subject, isOtherwise))
         .returning();
       for (const key of changed) {

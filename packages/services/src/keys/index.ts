@@ -1,3 +1,4 @@
+export * from "./announceExpiredKeys.ts";
 export * from "./blockKeys.ts";
 export * from "./generateKey.ts";
 export * from "./importKey.ts";
@@ -5,7 +6,9 @@ export * from "./keyFormat.ts";
 export * from "./listKeys.ts";
 export * from "./loadKeyRecord.ts";
 export * from "./readKey.ts";
+export * from "./reportLeakedKey.ts";
 export * from "./revokeKey.ts";
 export * from "./rotateKey.ts";
 export * from "./unblockKeys.ts";
 export * from "./updateKey.ts";
+export * from "./verifyKey.ts";

@@ -51,6 +51,7 @@ async function insertSuccessor(ctx: ServiceContext, key: KeyRow, text: string): 
       createdBy: actorName(ctx.actor),
       createdAt: now,
       updatedAt: now,
+      expiryAnnouncedAt: null,
     })
     .returning();
   if (successor === undefined) throw new Error("A key was inserted and is not there");

@@ -4,6 +4,7 @@ import { appendEvent, schema, withTransaction, writeAudit } from "@tollgate/db";
 import { conflict } from "@tollgate/kernel";
 import { and, eq, ne } from "drizzle-orm";
 import type { z } from "zod";
+import { writeKeyCap } from "../budgets/spendCaps.ts";
 import type { ServiceContext, Verb } from "../context.ts";
 import { describeKey } from "./insertKey.ts";
 import type { KeyRow } from "./internal.ts";
@@ -34,6 +35,9 @@ export async function updateKey({ ctx, input }: Verb<Input>): Promise<Key> {
         .where(eq(keys.id, key.id))
         .returning();
       if (after === undefined) throw new Error(`The key ${key.id} went away while it was changed`);
+      if (typeof input.monthlySpendCapMicros === "bigint") {
+        await writeKeyCap(ctx, project, key.rootKeyId, input.monthlySpendCapMicros);
+      }
       const siblings = await updateSiblings(ctx, key, shared, updatedAt);
       await writeAudit(ctx, {
         action: "keys.update",
@@ -56,7 +60,7 @@ function ownChanges(input: Input): Changes {
   return {
     ...(name === undefined ? {} : { name }),
     ...(scopes === undefined ? {} : { scopes: normaliseScopes(scopes) }),
-    ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(expiresAt === undefined ? {} : { expiresAt, expiryAnnouncedAt: null }),
     ...(allowedCidrs === undefined
       ? {}
       : { allowedCidrs: allowedCidrs === null ? null : normaliseCidrs(allowedCidrs) }),

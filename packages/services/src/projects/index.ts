@@ -1,3 +1,17 @@
+export * from "./acceptInvite.ts";
+export { changeRole } from "./changeRole.ts";
 export * from "./createProject.ts";
+export * from "./declineInvite.ts";
+export * from "./deleteProject.ts";
+export * from "./inviteMember.ts";
+export * from "./leaveProject.ts";
+export * from "./listInvites.ts";
+export * from "./listMembers.ts";
 export * from "./listProjects.ts";
+export * from "./listReceivedInvites.ts";
 export * from "./readProject.ts";
+export { removeMember } from "./removeMember.ts";
+export * from "./renameProject.ts";
+export * from "./revokeInvite.ts";
+export * from "./setMonthlySpendCap.ts";
+export * from "./transferOwnership.ts";
