@@ -12,6 +12,7 @@ const USAGE = `npm run dev -- [options]
   --dir DIR      where data, logs and ready.json are kept (.dev)
   --reset        begin with empty data
   --no-reload    do not restart programs when their source changes
+  --servers      servers, mail, migrations and seed only; run the programs with: npx turbo dev
   --quiet        do not print the programs' logs (they are in DIR/logs)
 `;
 const GATEWAYS_MAX = 16;
@@ -23,6 +24,7 @@ interface Options {
   readonly isFresh: boolean;
   readonly isQuiet: boolean;
   readonly isReloading: boolean;
+  readonly isServersOnly: boolean;
 }
 
 function parseOptions(): Options {
@@ -31,6 +33,7 @@ function parseOptions(): Options {
       gateways: { type: "string", default: "1" },
       dir: { type: "string", default: fileURLToPath(new URL("../../../.dev", import.meta.url)) },
       reset: { type: "boolean", default: false },
+      servers: { type: "boolean", default: false },
       quiet: { type: "boolean", default: false },
       "no-reload": { type: "boolean", default: false },
       help: { type: "boolean", default: false },
@@ -44,7 +47,14 @@ function parseOptions(): Options {
   if (!Number.isInteger(gateways) || gateways < 1 || gateways > GATEWAYS_MAX) {
     throw new Error(`--gateways takes a number from 1 to ${GATEWAYS_MAX}`);
   }
-  return { dir: values.dir, gateways, isFresh: values.reset, isQuiet: values.quiet, isReloading: !values["no-reload"] };
+  return {
+    dir: values.dir,
+    gateways,
+    isFresh: values.reset,
+    isQuiet: values.quiet,
+    isReloading: !values["no-reload"],
+    isServersOnly: values.servers,
+  };
 }
 
 /** Aborts when this process is asked to end, or when the npm that started it is gone without having asked. */
@@ -81,10 +91,15 @@ async function main(): Promise<void> {
     urls: { postgres: DATABASE_URL, redis: REDIS_URL, nats: NATS_URL, etcd: ETCD_URL },
     isFresh: options.isFresh,
     isReloading: options.isReloading,
+    isServersOnly: options.isServersOnly,
     signal: ending,
     ...(options.isQuiet ? {} : { onLine: view.line }),
   });
-  view.text(describeSystem(system.ready, options.dir, Date.now() - startedAtMs));
+  view.text(
+    options.isServersOnly
+      ? "\nThe servers are up. Run the programs in another terminal:\n\n  npx turbo dev\n\n"
+      : describeSystem(system.ready, options.dir, Date.now() - startedAtMs),
+  );
   if (!ending.aborted) await new Promise((resolve) => ending.addEventListener("abort", resolve, { once: true }));
   view.progress(`stopping (${String(ending.reason)})`);
   await system.stop();

@@ -6,6 +6,7 @@ import { startMailCatcher } from "../mailCatcher/index.ts";
 import type { Runnable } from "../processes/index.ts";
 import type { Log, ServerName } from "../servers/index.ts";
 import { choosePort, prepareServers, removePostgresData, SERVER_NAMES } from "../servers/index.ts";
+import { writeEnvironmentFiles } from "./environmentFiles.ts";
 import { Fleet } from "./fleet.ts";
 import { LOCK_FILE, takeLauncherLock } from "./launcherLock.ts";
 import type { Product } from "./product.ts";
@@ -40,6 +41,8 @@ export interface SystemOptions {
   readonly root?: string;
   /** Whether a change of the source restarts what runs it. */
   readonly isReloading?: boolean;
+  /** Whether to leave the product's own programs to someone else (`turbo dev`): servers, mail, migrations and seed only. */
+  readonly isServersOnly?: boolean;
   /** Aborting it while the system starts makes the start give up and clean up. */
   readonly signal?: AbortSignal;
 }
@@ -119,8 +122,11 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
   await step("the database is migrated", () => runToEnd(product.migrate, place, signal));
   const demo = await step("the demo is seeded", async () => readSeed(await runToEnd(product.seed, place, signal)));
   await saveSecrets(dir, { ...secrets, demoKey: demo.key });
-  await step("api, gateway, workers and examples are up", () => startPrograms(fleet, product, place));
-  await step("the examples are on sale", () => waitUntilSold(product.gatewayUrls, demo.key, signal));
+  await writeEnvironmentFiles(dir, product);
+  if (options.isServersOnly !== true) {
+    await step("api, gateway, workers and examples are up", () => startPrograms(fleet, product, place));
+    await step("the examples are on sale", () => waitUntilSold(product.gatewayUrls, demo.key, signal));
+  }
   signal?.removeEventListener("abort", abort);
 
   const describe = (): ReadyInfo => ({
@@ -134,6 +140,7 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
     demo,
     exampleUrls: product.exampleUrls,
   });
+  if (options.isServersOnly === true) return describe;
   publish = () => writeReadyFile(dir, describe());
   publish();
   if (options.isReloading) closings.push(reloadOnChange(root, fleet, options.log));
