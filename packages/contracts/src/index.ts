@@ -7,6 +7,7 @@ export * from "./emails.ts";
 export * from "./jobs.ts";
 export * from "./keys.ts";
 export * from "./metering.ts";
+export * from "./oauth.ts";
 export * from "./onboarding.ts";
 export * from "./primitives.ts";
 export * from "./projects.ts";
