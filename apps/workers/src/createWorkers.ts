@@ -6,6 +6,7 @@ import type { Clock, Logger } from "@tollgate/kernel";
 import { newId } from "@tollgate/kernel";
 import { createQueueWorker, PushBus, Queues } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
+import { NO_ERASURE_PORTS } from "@tollgate/services/customers";
 import { createSmtpTransport } from "@tollgate/services/emails";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { WorkersEnv } from "./env.ts";
@@ -67,7 +68,7 @@ export async function createWorkers(options: {
     },
   });
   const handle = createJobHandler(
-    createHandlers({ mail: createSmtpTransport(env.SMTP_URL, env.MAIL_FROM) }),
+    createHandlers({ mail: createSmtpTransport(env.SMTP_URL, env.MAIL_FROM), erasure: NO_ERASURE_PORTS }),
     contextFor,
     logger,
   );

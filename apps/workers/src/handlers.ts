@@ -6,8 +6,12 @@ import { expireGrants, settleAccounts, settleDueAccounts } from "@tollgate/servi
 import { sweepHolders } from "@tollgate/services/budgets";
 import { rankApis } from "@tollgate/services/catalog";
 import { runChecks } from "@tollgate/services/checks";
+import type { ErasurePorts } from "@tollgate/services/customers";
+import { eraseCustomer, exportCustomer, sweepCustomers } from "@tollgate/services/customers";
 import type { MailTransport } from "@tollgate/services/emails";
 import { sendEmail, sweepDueEmails } from "@tollgate/services/emails";
+import { announceExpiredKeys } from "@tollgate/services/keys";
+import { sweepOauthStates } from "@tollgate/services/oauth";
 import type { z } from "zod";
 import { jobNamed } from "./jobCatalogue.ts";
 
@@ -20,7 +24,7 @@ type Handler<Name extends JobName> = (
 /** A handler for every job but the folding of calls, which is hot and has one of its own. */
 export type Handlers = { readonly [Name in Exclude<JobName, "metering.fold">]: Handler<Name> };
 
-export const createHandlers = (ports: { readonly mail: MailTransport }): Handlers => ({
+export const createHandlers = (ports: { readonly mail: MailTransport; readonly erasure: ErasurePorts }): Handlers => ({
   "metering.holders-sweep": (ctx) => sweepHolders(ctx.database, ctx.clock),
   "balance.settle-sweep": (ctx) => settleDueAccounts({ ctx }),
   "balance.settle": (ctx, input) => settleAccounts({ ctx, input }),
@@ -29,6 +33,11 @@ export const createHandlers = (ports: { readonly mail: MailTransport }): Handler
   "catalog.rank-apis": (ctx) => rankApis({ ctx }),
   "emails.send": (ctx, input) => sendEmail({ ctx, input, transport: ports.mail }),
   "emails.sweep": (ctx) => sweepDueEmails({ ctx }),
+  "customers.erase": (ctx, input) => eraseCustomer({ ctx, input, ports: ports.erasure }),
+  "customers.export": (ctx, input) => exportCustomer({ ctx, input }),
+  "customers.sweep": (ctx) => sweepCustomers({ ctx }),
+  "keys.expire-sweep": (ctx) => announceExpiredKeys({ ctx }),
+  "oauth.sweep": (ctx) => sweepOauthStates({ ctx }),
 });
 
 /** Runs the handler of whatever job comes. @throws Error for a job that is not in the catalogue, so that it is seen */

@@ -1,7 +1,10 @@
 import { expireSweepJob, runChecksJob, settleJob, settleSweepJob } from "./balance.ts";
 import { rankApisJob } from "./catalog.ts";
+import { customersSweepJob, eraseCustomerJob, exportCustomerJob } from "./customers.ts";
 import { emailsSend, emailsSweep } from "./emails.ts";
+import { keysExpireSweep } from "./keys.ts";
 import { foldCalls, sweepHolders } from "./metering.ts";
+import { oauthSweep } from "./oauth.ts";
 
 /** Every job there is. Handlers are a map over these names, so one without a handler does not compile. */
 export const JOBS = [
@@ -14,6 +17,11 @@ export const JOBS = [
   rankApisJob,
   emailsSend,
   emailsSweep,
+  eraseCustomerJob,
+  exportCustomerJob,
+  customersSweepJob,
+  keysExpireSweep,
+  oauthSweep,
 ] as const;
 
 export type JobName = (typeof JOBS)[number]["name"];
@@ -29,5 +37,8 @@ export const SCHEDULES = [
   { job: runChecksJob, everyMs: HOUR_MS, offsetMs: 20 * MINUTE_MS },
   { job: sweepHolders, everyMs: MINUTE_MS, offsetMs: 0 },
   { job: emailsSweep, everyMs: MINUTE_MS, offsetMs: 0 },
+  { job: customersSweepJob, everyMs: 10 * MINUTE_MS, offsetMs: 4 * MINUTE_MS },
+  { job: keysExpireSweep, everyMs: 10 * MINUTE_MS, offsetMs: 3 * MINUTE_MS },
+  { job: oauthSweep, everyMs: HOUR_MS, offsetMs: 40 * MINUTE_MS },
   { job: rankApisJob, everyMs: 24 * HOUR_MS, offsetMs: HOUR_MS },
 ] as const;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { customerDto, newPasswordInput, sessionTokensDto } from "./customers.ts";
-import { emailInput } from "./primitives.ts";
+import { emailInput, instantInput } from "./primitives.ts";
 
 export const sendVerificationEmailInput = z.object({ email: emailInput });
 /** The same for every address, known or not. */
@@ -21,3 +21,20 @@ export const codeInput = z
 export const completeSignupInput = z.object({ email: emailInput, code: codeInput, password: newPasswordInput });
 export const signedInDto = sessionTokensDto.extend({ customer: customerDto });
 export type SignedIn = z.infer<typeof signedInDto>;
+
+export const recoverInput = z.object({ email: emailInput });
+export const resetPasswordInput = z.object({ token: z.string().min(1).max(200), password: newPasswordInput });
+
+export const requestEmailChangeInput = z.object({ email: emailInput });
+export const confirmEmailChangeInput = z.object({ email: emailInput, code: codeInput });
+
+/** How a visitor came. The id is made in their browser. What was told first stays. */
+export const trackInput = z.object({
+  id: z.string().regex(/^[\w-]{8,64}$/, { error: "Must be 8 to 64 letters, digits, - or _" }),
+  firstVisit: instantInput.optional(),
+  firstVerification: instantInput.optional(),
+  registration: instantInput.optional(),
+  referrer: z.string().trim().min(1).max(2_000).optional(),
+  email: emailInput.optional(),
+});
+export const joinWaitlistInput = z.object({ email: emailInput });

@@ -3,7 +3,7 @@ import type { SessionTokens } from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
 import type { TollgateError } from "@tollgate/kernel";
 import { newId, randomBase62, unauthorized } from "@tollgate/kernel";
-import { and, eq, isNull } from "drizzle-orm";
+import { and, eq, isNull, ne } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import type { CustomerRow } from "./internal.ts";
 import type { TokenContext } from "./tokenIssuer.ts";
@@ -98,6 +98,22 @@ export async function endSession(ctx: ServiceContext, sessionId: string): Promis
     .where(and(eq(sessions.id, sessionId), isNull(sessions.revokedAt)))
     .returning({ id: sessions.id });
   return ended.length > 0;
+}
+
+/** Ends every session of a customer, or every other one, inside a transaction. @returns the ids of those that were open */
+export async function endAllSessions(ctx: ServiceContext, customerId: string, exceptId?: string): Promise<string[]> {
+  const ended = await ctx.db
+    .update(sessions)
+    .set({ revokedAt: ctx.clock.now() })
+    .where(
+      and(
+        eq(sessions.customerId, customerId),
+        isNull(sessions.revokedAt),
+        exceptId === undefined ? undefined : ne(sessions.id, exceptId),
+      ),
+    )
+    .returning({ id: sessions.id });
+  return ended.map((session) => session.id);
 }
 
 export function invalidRefreshToken(): TollgateError {

@@ -4,23 +4,20 @@ import { appendEvent, retryRead, schema, withTransaction, writeAudit } from "@to
 import { and, eq, isNull } from "drizzle-orm";
 import type { z } from "zod";
 import type { ServiceContext } from "../context.ts";
+import { isMailboxBanned } from "../customers/bans.ts";
 import type { CustomerRow } from "../customers/internal.ts";
 import { actingAs, toCustomer } from "../customers/internal.ts";
-import { setVerified } from "../customers/markVerified.ts";
 import { assertUncommonPassword, hashPassword, savePassword, verifyPassword } from "../customers/passwords.ts";
 import type { OpenedSession } from "../customers/sessions.ts";
 import { issueTokens, openSession } from "../customers/sessions.ts";
 import type { TokenContext } from "../customers/tokenIssuer.ts";
-import { queueEmail } from "../emails/queueEmail.ts";
-import { DEFAULT_PROJECT_NAME, insertBillingAccount, insertProject } from "../projects/insertProject.ts";
 import type { VerificationRow } from "./checkCode.ts";
 import { checkCode, invalidCode } from "./checkCode.ts";
-import { claimPromo } from "./claimPromo.ts";
+import { establishCustomer } from "./establishCustomer.ts";
 
-const WELCOME_DELAY_MS = 24 * 3_600_000;
 /** Repetitions of one sign-up meet at one row. */
 const ATTEMPTS_MAX = 40;
-const { customers, passwords, projectMembers, verifications } = schema;
+const { customers, passwords, verifications } = schema;
 
 type Input = z.output<typeof completeSignupInput>;
 
@@ -78,21 +75,14 @@ async function requireSignable(ctx: ServiceContext, customerId: string): Promise
     .where(eq(customers.id, customerId));
   const mayBeSigned = row?.customer.status === "unverified" || row?.customer.status === "verified";
   if (row === undefined || !mayBeSigned || row.passwordOf !== null) throw invalidCode();
+  if (await isMailboxBanned(ctx, row.customer.email)) throw invalidCode();
   return row.customer;
 }
 
 async function establish(ctx: TokenContext, session: OpenedSession, hashed: string): Promise<OpenedSession> {
   const { customer } = session;
-  const verified = customer.status === "unverified" ? await setVerified(ctx, customer) : customer;
   await savePassword(ctx, customer.id, hashed);
-  await ensureProject(ctx, verified);
-  await queueEmail(ctx, {
-    template: "welcome",
-    to: customer.email,
-    data: { gatewayUrl: ctx.settings.publicGatewayUrl, referenceUrl: `${ctx.settings.publicApiUrl}/reference` },
-    sendAt: new Date(ctx.clock.nowMs() + WELCOME_DELAY_MS),
-    idempotencyKey: `welcome:${customer.id}`,
-  });
+  const verified = await establishCustomer(ctx, customer);
   await writeAudit(ctx, {
     action: "onboarding.completeSignup",
     subject: customer.id,
@@ -100,19 +90,6 @@ async function establish(ctx: TokenContext, session: OpenedSession, hashed: stri
   });
   await appendEvent(ctx, customersSignedUp, { customerId: customer.id, method: "email" });
   return { ...session, customer: verified };
-}
-
-/** A first project and who pays for it. A customer whom an operator verified may have one already. */
-async function ensureProject(ctx: ServiceContext, customer: CustomerRow): Promise<void> {
-  const [membership] = await ctx.db
-    .select({ projectId: projectMembers.projectId })
-    .from(projectMembers)
-    .where(eq(projectMembers.customerId, customer.id))
-    .limit(1);
-  if (membership !== undefined) return;
-  const billingAccountId = await insertBillingAccount(ctx, { name: DEFAULT_PROJECT_NAME, adminId: customer.id });
-  await insertProject(ctx, { name: DEFAULT_PROJECT_NAME, billingAccountId, ownerId: customer.id });
-  await claimPromo(ctx, { email: customer.email, billingAccountId });
 }
 
 /** For a request that is repeated: whoever has the code and the password that was set with it. */

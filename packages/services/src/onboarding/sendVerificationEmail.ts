@@ -4,6 +4,7 @@ import { newId, TollgateError } from "@tollgate/kernel";
 import { and, eq, lte } from "drizzle-orm";
 import type { z } from "zod";
 import type { ServiceContext, Verb } from "../context.ts";
+import { isMailboxBanned } from "../customers/bans.ts";
 import { ensureCustomer } from "../customers/ensureCustomer.ts";
 import type { CustomerRow } from "../customers/internal.ts";
 import { queueEmail } from "../emails/queueEmail.ts";
@@ -87,7 +88,7 @@ async function timeToWait(ctx: ServiceContext, customer: CustomerRow): Promise<n
 async function mail(ctx: ServiceContext, customer: CustomerRow, verificationId: string, code: string): Promise<void> {
   const to = customer.email;
   const idempotencyKey = `verification:${verificationId}`;
-  if (customer.status === "banned") return;
+  if (customer.status === "banned" || (await isMailboxBanned(ctx, to))) return;
   const [password] = await ctx.db
     .select({ customerId: passwords.customerId })
     .from(passwords)
