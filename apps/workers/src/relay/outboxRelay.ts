@@ -148,7 +148,10 @@ export class OutboxRelay {
       return;
     }
     const data = definition.schema.parse(row.payload);
-    await this.#queues.enqueue(definition, data, { id: definition.id?.(data) ?? row.id });
+    const id = definition.id?.(data);
+    // A queue takes no second job of an id that it still knows, ended ones included: under an id that comes again, an
+    // ended job must not stay, or the next order (a mail to be tried again) would be taken for the last one.
+    await this.#queues.enqueue(definition, data, { id: id ?? row.id, keep: id === undefined });
   }
 
   async #ensureStream(): Promise<void> {
