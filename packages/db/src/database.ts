@@ -50,7 +50,9 @@ export function createDatabase(options: DatabaseOptions): Database {
         statement_timeout: 60_000,
       },
       onnotice: () => undefined,
-      ...(usesTls ? {} : { socket: () => connectWithoutDelay(host, port) }),
+      // Given before it is connected: the driver hears of a failure from the socket alone. Had it to wait for a promise that
+      // fails, it would count the connection as being made for ever, and an outage would use its pool up.
+      ...(usesTls ? {} : { socket: () => connect({ host, port, noDelay: true }) }),
     });
   const drizzleClient = open();
   const sql = open();
@@ -59,23 +61,10 @@ export function createDatabase(options: DatabaseOptions): Database {
     sql,
     drizzleClient,
     close: async () => {
-      await Promise.all([drizzleClient.end({ timeout: CLOSE_TIMEOUT_SECONDS }), sql.end({ timeout: CLOSE_TIMEOUT_SECONDS })]);
+      await Promise.all([
+        drizzleClient.end({ timeout: CLOSE_TIMEOUT_SECONDS }),
+        sql.end({ timeout: CLOSE_TIMEOUT_SECONDS }),
+      ]);
     },
   };
-}
-
-function connectWithoutDelay(host: string, port: number): Promise<ReturnType<typeof connect>> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true });
-    const timer = setTimeout(() => socket.destroy(new Error("CONNECT_TIMEOUT")), 5_000);
-    socket.once("connect", () => {
-      clearTimeout(timer);
-      socket.removeListener("error", reject);
-      resolve(socket);
-    });
-    socket.once("error", (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
-  });
 }

@@ -1,0 +1,53 @@
+import type { TestDatabase } from "@tollgate/testing";
+import { createTestDatabase, FaultProxy } from "@tollgate/testing";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createDatabase } from "./database.ts";
+import { withSqlTransaction } from "./transaction.ts";
+
+let testDatabase: TestDatabase;
+let proxy: FaultProxy;
+
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  proxy = await FaultProxy.start(testDatabase.url);
+});
+
+afterAll(async () => {
+  await proxy.stop();
+  await testDatabase.drop();
+});
+
+describe("a pool of connections", () => {
+  it("serves again when the server is back, however many connections were refused meanwhile", async () => {
+    const database = createDatabase({ url: proxy.url, applicationName: "outage", connectionsMax: 2 });
+    try {
+      await database.sql`select 1`;
+      await proxy.refuse();
+      for (let attempt = 0; attempt < 6; attempt += 1) {
+        await expect(database.sql`select 1`).rejects.toThrow();
+      }
+      await expect(
+        withSqlTransaction(database, (sql) => sql`select 1`, { isIdempotent: true, attemptsMax: 3 }),
+      ).rejects.toMatchObject({ code: "UNAVAILABLE" });
+      await proxy.restore();
+      const [row] = await withSqlTransaction(database, (sql) => sql`select 7 as n`, { isIdempotent: true });
+      expect(row?.["n"]).toBe(7);
+      expect(await Promise.all([1, 2, 3, 4].map((n) => database.sql`select ${n}::int4 as n`))).toEqual(
+        [1, 2, 3, 4].map((n) => [{ n }]),
+      );
+    } finally {
+      await database.close();
+    }
+  });
+
+  it("that never reached its server can be closed", async () => {
+    const database = createDatabase({
+      url: "postgres://nobody@127.0.0.1:1/none",
+      applicationName: "outage",
+      connectionsMax: 1,
+    });
+    await expect(database.sql`select 1`).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    await expect(database.sql`select 1`).rejects.toMatchObject({ code: "ECONNREFUSED" });
+    await database.close();
+  });
+});
