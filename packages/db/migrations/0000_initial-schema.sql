@@ -537,6 +537,7 @@ CREATE UNIQUE INDEX "signing_keys_generation_key" ON "signing_keys" USING btree 
 CREATE INDEX "throttles_updated_at_idx" ON "throttles" USING btree ("updated_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "emails_idempotency_key" ON "emails" USING btree ("idempotency_key");--> statement-breakpoint
 CREATE INDEX "emails_due_idx" ON "emails" USING btree ("send_at") WHERE status = 'queued';--> statement-breakpoint
+CREATE INDEX "emails_cancelled_idx" ON "emails" USING btree ("created_at") WHERE status = 'cancelled';--> statement-breakpoint
 CREATE INDEX "emails_recipient_idx" ON "emails" USING btree ("recipient","created_at");--> statement-breakpoint
 CREATE INDEX "emails_created_at_idx" ON "emails" USING btree ("created_at","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "keys_hash_key" ON "keys" USING btree ("hash");--> statement-breakpoint

@@ -27,6 +27,7 @@ export const emails = pgTable(
   (t) => [
     uniqueIndex("emails_idempotency_key").on(t.idempotencyKey),
     index("emails_due_idx").on(t.sendAt).where(sql`status = 'queued'`),
+    index("emails_cancelled_idx").on(t.createdAt).where(sql`status = 'cancelled'`),
     index("emails_recipient_idx").on(t.recipient, t.createdAt),
     index("emails_created_at_idx").on(t.createdAt, t.id),
     check("emails_status_check", oneOf("status", EMAIL_STATUSES)),

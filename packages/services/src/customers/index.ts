@@ -8,7 +8,7 @@ export * from "./exportCustomer.ts";
 export * from "./exportData.ts";
 export * from "./listCustomers.ts";
 export * from "./listSessions.ts";
-export * from "./login.ts";
+export { login } from "./login.ts";
 export * from "./logout.ts";
 export { markVerified } from "./markVerified.ts";
 export * from "./readCustomer.ts";

@@ -31,6 +31,9 @@ const PER_ADDRESS: ThrottlePolicy = {
 /** Everybody who guesses at one password meets at one row. */
 const ATTEMPTS_MAX = 40;
 
+/** Guesses at the password of an address are counted here. */
+export const loginEmailThrottle = (email: string): string => throttleId("login_email", email);
+
 type Outcome =
   | { readonly kind: "opened"; readonly session: OpenedSession }
   | { readonly kind: "wait"; readonly retryAfterMs: number }
@@ -48,7 +51,7 @@ export async function login({
   readonly ctx: TokenContext;
   readonly input: z.output<typeof loginInput>;
 }): Promise<SessionTokens> {
-  const emailThrottle = throttleId("login_email", input.email);
+  const emailThrottle = loginEmailThrottle(input.email);
   const addressThrottle = throttleId("login_address", ctx.ip ?? "unknown");
   const retryAfterMs = await retryRead(async () =>
     Math.max(...(await Promise.all([waitMs(ctx, emailThrottle), waitMs(ctx, addressThrottle)]))),

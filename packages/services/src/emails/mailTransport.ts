@@ -17,4 +17,11 @@ export interface MailTransport {
 /** The mail was refused for good: the recipient does not exist, or the content is not taken. A retry does not help. */
 export class MailRejectedError extends Error {
   override readonly name = "MailRejectedError";
+  /** The mailbox does not exist: further mails to it would be refused as well, and would harm the sender's standing. */
+  readonly isUndeliverable: boolean;
+
+  constructor(message: string, options: { readonly cause?: unknown; readonly isUndeliverable?: boolean } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.isUndeliverable = options.isUndeliverable ?? false;
+  }
 }

@@ -2,6 +2,7 @@ import { emailsSend } from "@tollgate/contracts";
 import { appendJob, schema } from "@tollgate/db";
 import { newId } from "@tollgate/kernel";
 import type { ServiceContext } from "../context.ts";
+import type { EmailRow } from "./internal.ts";
 import { sealData } from "./internal.ts";
 import type { EmailTemplateData, EmailTemplateName } from "./templates/index.ts";
 import { EMAIL_TEMPLATES } from "./templates/index.ts";
@@ -14,6 +15,8 @@ export interface QueuedEmail<Name extends EmailTemplateName> {
   readonly sendAt?: Date;
   /** Unique over all mails: the same key again queues nothing. */
   readonly idempotencyKey: string;
+  /** Nobody is to get it: it is cancelled from the start, and costs as much as one that is sent. */
+  readonly isDecoy?: boolean;
 }
 
 /**
@@ -24,23 +27,44 @@ export async function queueEmail<Name extends EmailTemplateName>(
   ctx: ServiceContext,
   email: QueuedEmail<Name>,
 ): Promise<void> {
+  const data = EMAIL_TEMPLATES[email.template].data.parse(email.data);
+  await insertEmail(ctx, { ...email, data });
+}
+
+/**
+ * Writes a mail whose data fits its template, inside a transaction, and orders it if it is due.
+ * @returns undefined if a mail with its key is there already
+ */
+export async function insertEmail(
+  ctx: ServiceContext,
+  email: {
+    readonly template: EmailTemplateName;
+    readonly to: string;
+    readonly data: unknown;
+    readonly sendAt?: Date | undefined;
+    readonly idempotencyKey: string;
+    readonly isDecoy?: boolean;
+    readonly requestHash?: string;
+  },
+): Promise<EmailRow | undefined> {
   if (!ctx.isInTransaction) throw new Error(`The mail ${email.template} must be queued inside a transaction`);
   const now = ctx.clock.now();
   const sendAt = email.sendAt ?? now;
-  const data = EMAIL_TEMPLATES[email.template].data.parse(email.data);
   const [row] = await ctx.db
     .insert(schema.emails)
     .values({
       id: newId("email"),
       template: email.template,
       recipient: email.to,
-      data: sealData(ctx.settings.masterSecret, data),
-      status: "queued",
+      data: sealData(ctx.settings.masterSecret, email.data),
+      status: email.isDecoy === true ? "cancelled" : "queued",
       idempotencyKey: email.idempotencyKey,
+      requestHash: email.requestHash ?? null,
       createdAt: now,
       sendAt,
     })
     .onConflictDoNothing({ target: schema.emails.idempotencyKey })
-    .returning({ id: schema.emails.id });
+    .returning();
   if (row !== undefined && sendAt <= now) await appendJob(ctx, emailsSend, { emailId: row.id });
+  return row;
 }

@@ -1,11 +1,13 @@
-import { schema, withTransaction } from "@tollgate/db";
+import { retryRead, schema, withTransaction } from "@tollgate/db";
 import { and, eq, isNull, lte, or, sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import { requireService } from "../permissions.ts";
+import type { EmailRow } from "./internal.ts";
 import { unsealData } from "./internal.ts";
 import type { MailTransport, OutgoingMail } from "./mailTransport.ts";
 import { MailRejectedError } from "./mailTransport.ts";
-import { isEmailTemplate, renderEmail } from "./templates/index.ts";
+import { suppressBounced } from "./suppressEmail.ts";
+import { isEmailTemplate, isOptionalEmail, renderEmail } from "./templates/index.ts";
 
 /** A worker that sends a mail has it for so long; longer than the transport's own timeouts. */
 const CLAIM_MS = 2 * 60_000;
@@ -27,10 +29,9 @@ const RETRY_DELAYS_MS = [
 const ERROR_CHARACTERS_MAX = 500;
 
 const { emails } = schema;
-type EmailRow = typeof emails.$inferSelect;
 
 /** `skipped`: it was sent before, is not due, or another worker has it. */
-export type SendOutcome = "sent" | "deferred" | "failed" | "skipped";
+export type SendOutcome = "sent" | "deferred" | "failed" | "suppressed" | "skipped";
 
 /**
  * Sends one mail that is due. Running it twice, also at once, sends once: the row is claimed first. Only a worker that
@@ -50,6 +51,10 @@ export async function sendEmail({
   requireService(ctx);
   const claimed = await claim(ctx, input.emailId);
   if (claimed === undefined) return "skipped";
+  if (await isSuppressed(ctx, claimed)) {
+    await note(ctx, claimed, { status: "suppressed", data: {} });
+    return "suppressed";
+  }
   let failure: unknown;
   try {
     await transport.send(compose(ctx, claimed));
@@ -82,6 +87,17 @@ async function claim(ctx: ServiceContext, emailId: string): Promise<EmailRow | u
   });
 }
 
+/** Whether the recipient gets no mails at all, or has unsubscribed from those of this kind. */
+async function isSuppressed(ctx: ServiceContext, email: EmailRow): Promise<boolean> {
+  const { emailSuppressions } = schema;
+  const [suppression] = await retryRead(() =>
+    ctx.db.select().from(emailSuppressions).where(eq(emailSuppressions.email, email.recipient)),
+  );
+  if (suppression === undefined) return false;
+  if (suppression.reason !== "unsubscribe") return true;
+  return isEmailTemplate(email.template) && isOptionalEmail(email.template);
+}
+
 function compose(ctx: ServiceContext, email: EmailRow): OutgoingMail {
   if (!isEmailTemplate(email.template)) throw new MailRejectedError(`No such template: ${email.template}`);
   const rendered = renderEmail(email.template, unsealData(ctx.settings.masterSecret, email.data));
@@ -95,7 +111,8 @@ async function noteFailure(ctx: ServiceContext, email: EmailRow, failure: unknow
   // Without the error's text: it may quote the recipient.
   const about = { emailId: email.id, template: email.template, attempts: email.attempts };
   if (delayMs === undefined) {
-    await note(ctx, email, { status: "failed", lastError });
+    await note(ctx, email, { status: "failed", lastError, data: {} });
+    if (failure instanceof MailRejectedError && failure.isUndeliverable) await suppressBounced(ctx, email.recipient);
     ctx.logger.error(about, "A mail has failed for good");
     return "failed";
   }

@@ -18,7 +18,11 @@ export function createSmtpTransport(url: string, from: string): MailTransport {
       try {
         await transporter.sendMail(toMessage(mail, from));
       } catch (error) {
-        throw isRejection(error) ? new MailRejectedError("The mail was refused for good", { cause: error }) : error;
+        if (!isRejection(error)) throw error;
+        throw new MailRejectedError("The mail was refused for good", {
+          cause: error,
+          isUndeliverable: namesBadMailbox(error),
+        });
       }
     },
     close: async () => transporter.close(),
@@ -63,4 +67,10 @@ function isRejection(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code, responseCode } = error as { code?: unknown; responseCode?: unknown };
   return (code === "EENVELOPE" || code === "EMESSAGE") && typeof responseCode === "number" && responseCode >= 500;
+}
+
+/** The enhanced status of the answer (RFC 3463): 5.1.1 and 5.1.10 say that there is no such mailbox. */
+function namesBadMailbox(error: unknown): boolean {
+  const { response } = error as { response?: unknown };
+  return typeof response === "string" && /\b5\.1\.(?:1|10)\b/.test(response);
 }

@@ -12,14 +12,22 @@ const { verifications } = schema;
 
 export type VerificationRow = typeof verifications.$inferSelect;
 
+/** What a code is to prove, and for whom where somebody is signed in. */
+export interface CodeSubject {
+  readonly purpose: "signup" | "email_change";
+  readonly email: string;
+  readonly customerId?: string;
+}
+
 /**
- * The sign-up that a code belongs to. A wrong guess is counted in a transaction of its own that commits before the answer
+ * The request that a code belongs to. A wrong guess is counted in a transaction of its own that commits before the answer
  * is given, and a guess is compared only in that transaction: of any number of guesses at once, five are answered, and
  * then the code is dead. A code that was used is found too, until it expires: the caller may be repeating a request.
  * @throws TollgateError BAD_REQUEST `invalid_code`, whatever is wrong
  */
-export async function checkCode(ctx: ServiceContext, email: string, code: string): Promise<VerificationRow> {
-  const given = hashMailedSecret(ctx.settings.masterSecret, "signup", email, code);
+export async function checkCode(ctx: ServiceContext, subject: CodeSubject, code: string): Promise<VerificationRow> {
+  const { purpose, email, customerId } = subject;
+  const given = hashMailedSecret(ctx.settings.masterSecret, purpose, email, code);
   const found = await withTransaction(
     ctx,
     async (ctx) => {
@@ -29,7 +37,8 @@ export async function checkCode(ctx: ServiceContext, email: string, code: string
         .where(
           and(
             eq(verifications.email, email),
-            eq(verifications.purpose, "signup"),
+            eq(verifications.purpose, purpose),
+            customerId === undefined ? undefined : eq(verifications.customerId, customerId),
             gt(verifications.expiresAt, ctx.clock.now()),
           ),
         )

@@ -35,7 +35,7 @@ export async function completeSignup({
   readonly input: Input;
 }): Promise<SignedIn> {
   assertUncommonPassword(input.password, input.email);
-  const verification = await checkCode(ctx, input.email, input.code);
+  const verification = await checkCode(ctx, { purpose: "signup", email: input.email }, input.code);
   const session =
     (verification.consumedAt === null ? await finishFirst(ctx, input, verification) : undefined) ??
     (await signInAgain(ctx, input, verification));
