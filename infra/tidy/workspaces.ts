@@ -39,5 +39,5 @@ export function workspaceOf(workspaces: readonly Workspace[], file: string): Wor
   return workspaces.find(({ dir }) => file.startsWith(`${dir}/`));
 }
 
-/** Tests and what only they use: `*.test.ts` and whatever is in a directory called `test` or `fixtures`. */
-export const isTestFile = (file: string): boolean => /\.test\.ts$|\/(?:test|fixtures)\//.test(file);
+/** Tests and what only they use: `*.test.ts` and whatever is in a directory called `test`, `testing` or `fixtures`. */
+export const isTestFile = (file: string): boolean => /\.test\.ts$|\/(?:test|testing|fixtures)\//.test(file);

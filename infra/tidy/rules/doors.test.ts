@@ -33,3 +33,14 @@ test.each([
     { path: "apps/api/src/main.ts", line: 1, message: expect.stringContaining(message) },
   ]);
 });
+
+test("benchmarks may time a step of the gateway, and nobody else may", async () => {
+  const files = {
+    "apps/gateway/package.json": JSON.stringify({ name: "@tollgate/gateway" }),
+    "bench/package.json": JSON.stringify({ name: "@tollgate/bench" }),
+    "bench/src/keys.ts": 'import { reserve } from "../../apps/gateway/src/admission/reserve.ts";',
+    "apps/api/package.json": JSON.stringify({ name: "@tollgate/api" }),
+    "apps/api/src/keys.ts": 'import { reserve } from "../../gateway/src/admission/reserve.ts";',
+  };
+  expect((await doors.check(treeOf(files))).map(({ path }) => path)).toEqual(["apps/api/src/keys.ts"]);
+});

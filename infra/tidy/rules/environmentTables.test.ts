@@ -4,10 +4,12 @@ import { environmentTables } from "./environmentTables.ts";
 
 const KERNEL = 'export const commonEnv = { DATABASE_URL: z.url(), LOG_LEVEL: z.enum(["info"]).default("info") };';
 const ENV = `
+const tokens = z.string().default("").transform((text) => text.split(","));
 const schema = z.object({
   ...commonEnv,
   API_PORT: z.coerce.number().max(65_535).default(40_00),
   CORS_ORIGINS: z.string().default("").transform((text) => text.split(",")),
+  SERVICE_TOKENS: tokens,
   DEMO_KEY: z.string().optional(),
 });`;
 const ROWS = [
@@ -15,6 +17,7 @@ const ROWS = [
   "| `LOG_LEVEL` | `info` | how much |",
   "| `API_PORT` | `4000` | where it listens |",
   "| `CORS_ORIGINS` | empty | who may call |",
+  "| `SERVICE_TOKENS` | empty | who may publish |",
   "| `DEMO_KEY` | optional | a key |",
 ];
 const check = async (rows: readonly string[]): Promise<string[]> => {

@@ -73,25 +73,31 @@ export function declaredVariables(tree: SourceTree, file: string): Variable[] {
       const value = childOf(property, "value");
       if (name === undefined || value === undefined || !/^[A-Z][A-Z0-9_]*$/.test(name)) continue;
       // The first declaration counts: a second schema in the file may relax it for a command of its own.
-      if (!variables.has(name)) variables.set(name, { name, shown: shownDefault(tree.text(file), value) });
+      if (!variables.has(name)) variables.set(name, { name, shown: shownDefault(tree, file, value) });
     }
   }
   return [...variables.values()];
 }
 
-/** What the chain of calls (`z.string().default("x")`) gives when the variable is not set. */
-function shownDefault(text: string, value: SyntaxNode): string {
+/**
+ * What the chain of calls (`z.string().default("x")`) gives when the variable is not set. A schema with a name of its own
+ * is looked up in the file.
+ */
+function shownDefault(tree: SourceTree, file: string, value: SyntaxNode): string {
   for (const node of walk(value)) {
     const callee = node.type === "CallExpression" ? childOf(node, "callee") : undefined;
     const method = nameOf(callee === undefined ? undefined : childOf(callee, "property"));
     if (method === "optional") return "optional";
     const argument = childrenOf(node, "arguments")[0];
     if (method !== "default" || argument === undefined) continue;
-    const given = text
-      .slice(argument.start, argument.end)
-      .replace(/^"|"$/g, "")
-      .replace(/(?<=\d)_(?=\d)/g, "");
+    const text = tree.text(file).slice(argument.start, argument.end);
+    const given = text.replace(/^"|"$/g, "").replace(/(?<=\d)_(?=\d)/g, "");
     return given === "" ? "empty" : given;
   }
-  return "required";
+  const named = nameOf(value.type === "Identifier" ? value : undefined);
+  const declared = walk(tree.program(file)).find(
+    (node) => node.type === "VariableDeclarator" && named !== undefined && nameOf(childOf(node, "id")) === named,
+  );
+  const schema = declared === undefined ? undefined : childOf(declared, "init");
+  return schema === undefined ? "required" : shownDefault(tree, file, schema);
 }
