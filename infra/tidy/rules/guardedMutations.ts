@@ -18,8 +18,6 @@ type Exceptions = Readonly<Record<string, Partial<Record<Duty, string>>>>;
 const CHANGES_NOTHING = "changes nothing; it is a mutation so that its input is not part of a URL";
 const OPENS_A_STATE =
   "only remembers for minutes what `complete` will ask for, which audits and announces what comes of it";
-const OF_A_STRANGER = "a note of a visitor who is nobody yet; it changes nothing that belongs to anybody";
-
 const COMES_LATER = "nothing has changed for anyone yet: the procedure that finishes this announces it";
 const VISITOR =
   "the page of a stranger says so, over and over; it is kept for statistics and touches no record of the product";
@@ -28,27 +26,21 @@ export const EXCEPTIONS: Exceptions = {
   "customers.exportData": { event: "a copy for the person alone: nothing changes, and nobody else is to act on it" },
   "customers.login": { permission: "anyone may try to sign in: the password is the permission" },
   "customers.refresh": { permission: "the refresh token is the permission" },
-  "customers.exportData": { event: "announced when the copy has been made" },
   "keys.reportLeaked": { permission: "anyone who holds a leaked key may say so: the key is the permission" },
   "keys.verify": { audit: CHANGES_NOTHING, event: CHANGES_NOTHING },
   "oauth.complete": { permission: "the provider's code, bound to the browser that asked, is the permission" },
   "oauth.link": { audit: OPENS_A_STATE, event: OPENS_A_STATE },
   "oauth.start": { permission: "anyone may begin to sign in", audit: OPENS_A_STATE, event: OPENS_A_STATE },
   "onboarding.completeSignup": { permission: "the mailed code is the permission" },
-  "onboarding.joinWaitlist": { permission: OF_A_STRANGER, audit: OF_A_STRANGER, event: OF_A_STRANGER },
+  "onboarding.joinWaitlist": { permission: VISITOR, audit: VISITOR, event: VISITOR },
   "onboarding.recover": {
-    permission: "anyone may say that a password is forgotten",
+    permission: "anyone may have forgotten a password",
     event: "an event would tell whether there is an account",
   },
-  "onboarding.requestEmailChange": { event: "nothing has changed before the code comes back" },
-  "onboarding.resetPassword": { permission: "the mailed token is the permission" },
-  "onboarding.joinWaitlist": { permission: VISITOR, audit: VISITOR, event: VISITOR },
-  "onboarding.recover": { permission: "anyone may have forgotten a password", event: COMES_LATER },
   "onboarding.requestEmailChange": { event: COMES_LATER },
   "onboarding.resetPassword": { permission: "the mailed token is the permission" },
   "onboarding.sendVerificationEmail": { permission: "anyone may begin to sign up" },
   "onboarding.track": { permission: VISITOR, audit: VISITOR, event: VISITOR },
-  "onboarding.track": { permission: OF_A_STRANGER, audit: OF_A_STRANGER, event: OF_A_STRANGER },
 };
 
 const SERVICES = "@tollgate/services/";
