@@ -83,10 +83,12 @@ function applyEvent(
       keys.invalidateWhere((record) => record.project.id === data["projectId"]);
       break;
     case "customers":
+      // Everything else that people do to themselves touches no key, and what they do often must not cost a reload.
+      if (/^customers\.(banned|unbanned|deleted|erased)$/.test(event.subject)) keys.invalidateWhere(() => true);
+      break;
     case "billing":
       // Rare, and the keys they touch are not in the event: everything is looked up again.
-      if (!/customers\.(loggedIn|loggedOut|tokenRefreshed|created)$/.test(event.subject))
-        keys.invalidateWhere(() => true);
+      keys.invalidateWhere(() => true);
       break;
     case "catalog":
       void catalogue.refresh().catch(() => undefined);
