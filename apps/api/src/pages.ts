@@ -5,6 +5,7 @@ import type { FastifyInstance } from "fastify";
 import fastify from "fastify";
 import type { Dependencies } from "./dependencies.ts";
 import { probeDependencies } from "./dependencies.ts";
+import { addExportDownload } from "./exportDownload.ts";
 import { renderLanding } from "./landing.ts";
 import type { ApiMetrics } from "./metrics.ts";
 import type { ApiResources } from "./requestContext.ts";
@@ -35,6 +36,7 @@ export async function createPages(options: PageOptions): Promise<FastifyInstance
   answerProblems(app, options);
   addProbes(app, options);
   addDocuments(app, options);
+  addExportDownload(app, options.resources);
   await app.ready();
   return app;
 }

@@ -2,6 +2,7 @@ import { balanceRouter } from "./balance.ts";
 import { billingRouter } from "./billing.ts";
 import { catalogRouter } from "./catalog.ts";
 import { customersRouter } from "./customers.ts";
+import { emailsRouter } from "./emails.ts";
 import { keysRouter } from "./keys.ts";
 import { onboardingRouter } from "./onboarding.ts";
 import { projectsRouter } from "./projects.ts";
@@ -14,6 +15,7 @@ export const appRouter = router({
   billing: billingRouter,
   catalog: catalogRouter,
   customers: customersRouter,
+  emails: emailsRouter,
   keys: keysRouter,
   onboarding: onboardingRouter,
   projects: projectsRouter,

@@ -1,26 +1,52 @@
 import {
+  banCustomerInput,
   createCustomerInput,
+  customerDeletionDto,
   customerDto,
+  customerIdInput,
   customerPage,
   customerRefInput,
+  deleteCustomerInput,
+  doneDto,
+  erasureDto,
+  exportOrderDto,
   listCustomersInput,
+  listSessionsInput,
   loginInput,
   meDto,
   refreshInput,
+  revokeAllSessionsInput,
+  revokedSessionsDto,
+  sessionIdInput,
+  sessionPage,
   sessionTokensDto,
+  unbanCustomerInput,
+  updateCustomerInput,
+  updateNameInput,
 } from "@tollgate/contracts";
 import {
+  banCustomer,
   createCustomer,
+  deleteCustomer,
+  exportData,
   listCustomers,
+  listSessions,
   login,
   logout,
   markVerified,
   readCustomer,
+  readErasure,
   readMe,
   refreshSession,
+  revokeAllSessions,
+  revokeSession,
+  unbanCustomer,
+  updateCustomer,
+  updateName,
 } from "@tollgate/services/customers";
-import { z } from "zod";
 import { adminOrServiceProcedure, adminProcedure, customerProcedure, publicProcedure, router } from "./trpc.ts";
+
+const EXAMPLE_ID = "cus_4fDq8ZkT2mXw9bNcR7LpVa";
 
 /** People and their sessions. */
 export const customersRouter = router({
@@ -71,6 +97,73 @@ export const customersRouter = router({
 
   logout: customerProcedure
     .meta({ description: "Ends the caller's session on every process within a second." })
-    .output(z.object({ ok: z.literal(true) }))
+    .output(doneDto)
     .mutation(({ ctx }) => logout({ ctx })),
+
+  update: adminProcedure
+    .meta({
+      description: "Changes a customer's name, notes (a merge patch) and status, where the status may move there.",
+      example: { id: EXAMPLE_ID, meta: { segment: "beta" } },
+    })
+    .input(updateCustomerInput)
+    .output(customerDto)
+    .mutation(({ ctx, input }) => updateCustomer({ ctx, input })),
+
+  updateName: customerProcedure
+    .meta({ description: "Changes the caller's name." })
+    .input(updateNameInput)
+    .output(customerDto)
+    .mutation(({ ctx, input }) => updateName({ ctx, input })),
+
+  delete: customerProcedure
+    .meta({
+      description: "Deletes an account. Sessions and keys stop at once; personal data is erased 30 days later, or now.",
+    })
+    .input(deleteCustomerInput)
+    .output(customerDeletionDto)
+    .mutation(({ ctx, input }) => deleteCustomer({ ctx, input })),
+
+  readErasure: adminProcedure
+    .meta({ description: "How far the erasure of a deleted customer is, step by step." })
+    .input(customerIdInput)
+    .output(erasureDto)
+    .query(({ ctx, input }) => readErasure({ ctx, input })),
+
+  ban: adminProcedure
+    .meta({
+      description: "Bans a customer: sessions end, keys are blocked, signing up with the address is refused.",
+      example: { id: EXAMPLE_ID, reason: "Resells stolen cards" },
+    })
+    .input(banCustomerInput)
+    .output(customerDto)
+    .mutation(({ ctx, input }) => banCustomer({ ctx, input })),
+
+  unban: adminProcedure
+    .meta({ description: "Lifts a ban and gives back what it took, and nothing else.", example: { id: EXAMPLE_ID } })
+    .input(unbanCustomerInput)
+    .output(customerDto)
+    .mutation(({ ctx, input }) => unbanCustomer({ ctx, input })),
+
+  listSessions: customerProcedure
+    .meta({ description: "The devices on which the caller is signed in, newest first." })
+    .input(listSessionsInput)
+    .output(sessionPage)
+    .query(({ ctx, input }) => listSessions({ ctx, input })),
+
+  revokeSession: customerProcedure
+    .meta({ description: "Signs one of the caller's devices out, on every process within a second." })
+    .input(sessionIdInput)
+    .output(doneDto)
+    .mutation(({ ctx, input }) => revokeSession({ ctx, input })),
+
+  revokeAllSessions: customerProcedure
+    .meta({ description: "Signs the caller out on every device, or on every other one." })
+    .input(revokeAllSessionsInput)
+    .output(revokedSessionsDto)
+    .mutation(({ ctx, input }) => revokeAllSessions({ ctx, input })),
+
+  exportData: customerProcedure
+    .meta({ description: "Orders a copy of everything that is held about the caller. A mail brings the link." })
+    .output(exportOrderDto)
+    .mutation(({ ctx }) => exportData({ ctx })),
 });
