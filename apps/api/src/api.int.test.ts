@@ -7,6 +7,7 @@ import { silentLogger, systemClock } from "@tollgate/kernel";
 import type { AppRouter } from "@tollgate/routers";
 import type { ServiceContext, ServiceSettings } from "@tollgate/services";
 import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/services/customers";
+import { createOauthProviders } from "@tollgate/services/oauth";
 import type { TestDatabase } from "@tollgate/testing";
 import { createTestDatabase, testUrls } from "@tollgate/testing";
 import { createTRPCClient, httpBatchLink } from "@trpc/client";
@@ -49,6 +50,12 @@ async function startApi(overrides: Partial<ApiServerOptions> = {}): Promise<{ ap
       logger: silentLogger,
       settings,
       tokenIssuer,
+      oauthProviders: createOauthProviders({
+        registrations: {},
+        publicApiUrl: settings.publicApiUrl,
+        returnOrigins: [settings.publicWebUrl],
+        allowsLocalhost: false,
+      }),
       accessTokens: createAccessTokenAuthenticator({ database, tokenIssuer, clock }),
       serviceTokens: new ServiceTokens(new Map([["billing-robot", SERVICE_TOKEN]])),
       trustedProxyHops: 0,

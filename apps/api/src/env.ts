@@ -60,6 +60,14 @@ const apiSchema = z.object({
         .map((origin) => origin.trim())
         .filter((origin) => origin !== ""),
     ),
+  /** Registrations for signing in with Google and GitHub; without one the provider is not offered. */
+  GOOGLE_CLIENT_ID: z.string().min(1).optional(),
+  GOOGLE_CLIENT_SECRET: z.string().min(1).optional(),
+  GOOGLE_ISSUER: withoutTrailingSlash.default("https://accounts.google.com"),
+  GITHUB_CLIENT_ID: z.string().min(1).optional(),
+  GITHUB_CLIENT_SECRET: z.string().min(1).optional(),
+  /** Another host for GitHub Enterprise. */
+  GITHUB_BASE_URL: withoutTrailingSlash.default("https://github.com"),
   /** How many proxies of ours stand in front and append to X-Forwarded-For. 0: the header is not believed. */
   TRUSTED_PROXY_HOPS: z.coerce.number().int().min(0).max(8).default(0),
 });

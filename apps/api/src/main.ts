@@ -4,6 +4,7 @@ import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/ser
 import { ServiceTokens } from "./authentication.ts";
 import { createApiServer } from "./createApiServer.ts";
 import { apiEnv } from "./env.ts";
+import { oauthProvidersOf } from "./oauthRegistrations.ts";
 import { settingsOf } from "./settings.ts";
 
 /** The control plane as a process: reads its environment, puts the parts together, runs until it is told to stop. */
@@ -24,6 +25,7 @@ const server = await createApiServer({
     logger,
     settings,
     tokenIssuer,
+    oauthProviders: oauthProvidersOf(env),
     accessTokens: createAccessTokenAuthenticator({ database, tokenIssuer, clock }),
     serviceTokens: new ServiceTokens(env.SERVICE_TOKENS),
     trustedProxyHops: env.TRUSTED_PROXY_HOPS,

@@ -8,6 +8,7 @@ import { probeDependencies } from "./dependencies.ts";
 import { addExportDownload } from "./exportDownload.ts";
 import { renderLanding } from "./landing.ts";
 import type { ApiMetrics } from "./metrics.ts";
+import { addOauthReturn } from "./oauthReturn.ts";
 import type { ApiResources } from "./requestContext.ts";
 import { requestIdOf } from "./requestFacts.ts";
 
@@ -36,6 +37,7 @@ export async function createPages(options: PageOptions): Promise<FastifyInstance
   answerProblems(app, options);
   addProbes(app, options);
   addDocuments(app, options);
+  addOauthReturn(app, options.resources);
   addExportDownload(app, options.resources);
   await app.ready();
   return app;

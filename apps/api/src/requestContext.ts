@@ -4,9 +4,10 @@ import type { Actor, Clock, Logger } from "@tollgate/kernel";
 import type { RequestContext } from "@tollgate/routers";
 import type { ServiceSettings } from "@tollgate/services";
 import type { AccessTokenAuthenticator, TokenIssuer } from "@tollgate/services/customers";
+import type { OauthProviders } from "@tollgate/services/oauth";
 import type { ServiceTokens } from "./authentication.ts";
 import { bearerToken } from "./authentication.ts";
-import { clientIpOf, requestIdOf, traceparentOf, userAgentOf } from "./requestFacts.ts";
+import { clientIpOf, isFromBrowser, requestIdOf, traceparentOf, userAgentOf } from "./requestFacts.ts";
 
 /** What every request shares. */
 export interface ApiResources {
@@ -15,6 +16,7 @@ export interface ApiResources {
   readonly logger: Logger;
   readonly settings: ServiceSettings;
   readonly tokenIssuer: TokenIssuer;
+  readonly oauthProviders: OauthProviders;
   readonly accessTokens: AccessTokenAuthenticator;
   readonly serviceTokens: ServiceTokens;
   readonly trustedProxyHops: number;
@@ -28,7 +30,7 @@ export function createRequestContext(
   request: IncomingMessage,
   response: ServerResponse,
 ): RequestContext {
-  const { clock, database, settings, tokenIssuer } = resources;
+  const { clock, database, settings, tokenIssuer, oauthProviders } = resources;
   const requestId = requestIdOf(request);
   response.setHeader("x-request-id", requestId);
   const ip = clientIpOf(request, resources.trustedProxyHops);
@@ -45,6 +47,8 @@ export function createRequestContext(
     isInTransaction: false,
     settings,
     tokenIssuer,
+    oauthProviders,
+    isFromBrowser: isFromBrowser(request),
     ...(ip === undefined ? {} : { ip }),
     ...(userAgent === undefined ? {} : { userAgent }),
     ...(traceparent === undefined ? {} : { traceparent }),

@@ -39,3 +39,11 @@ export function clientIpOf(request: IncomingMessage, trustedProxyHops: number): 
 
 /** `::ffff:10.0.0.1` is 10.0.0.1 on a socket that takes both families. */
 const plainIp = (address: string | undefined): string | undefined => address?.replace(/^::ffff:(?=\d+\.)/, "");
+
+/**
+ * Whether a page in a browser sent it. Browsers add these headers by themselves and let no page take them away
+ * (https://fetch.spec.whatwg.org/#forbidden-request-header).
+ */
+export function isFromBrowser(request: IncomingMessage): boolean {
+  return request.headers.origin !== undefined || request.headers["sec-fetch-site"] !== undefined;
+}

@@ -7,6 +7,7 @@ import { newId, silentLogger, systemClock, toMicros, unauthorized } from "@tollg
 import type { RequestContext } from "@tollgate/routers";
 import { customerProcedure, formatError, router } from "@tollgate/routers";
 import { createTokenIssuer } from "@tollgate/services/customers";
+import { createOauthProviders } from "@tollgate/services/oauth";
 import { initTRPC, TRPCError } from "@trpc/server";
 import superjson from "superjson";
 import { z } from "zod";
@@ -93,6 +94,12 @@ const settings = {
   freeCallOverCapPriceMicros: 1n,
 };
 const tokenIssuer = createTokenIssuer({ database, clock: systemClock, settings });
+const oauthProviders = createOauthProviders({
+  registrations: {},
+  publicApiUrl: settings.publicApiUrl,
+  returnOrigins: [],
+  allowsLocalhost: false,
+});
 
 /** The context of a request; the same work for every server. */
 export function createContext(request: IncomingMessage): RequestContext {
@@ -106,6 +113,8 @@ export function createContext(request: IncomingMessage): RequestContext {
     isInTransaction: false,
     settings,
     tokenIssuer,
+    oauthProviders,
+    isFromBrowser: false,
     authenticate: () => authenticate(request.headers.authorization),
   };
 }

@@ -35,8 +35,14 @@ export const keyDto = z.object({
 });
 export type Key = z.infer<typeof keyDto>;
 
-/** Names of APIs in any case, or `*` for all. */
-const scopesInput = z.array(z.string().trim().toLowerCase().min(1).max(64)).min(1).max(100);
+/** Names of APIs in any case, or `*` for all, alone or in a list. */
+const scopesInput = z.union(
+  [
+    z.array(z.string().trim().toLowerCase().min(1).max(64)).min(1).max(100),
+    z.literal("*").transform((all): string[] => [all]),
+  ],
+  { error: 'Must be a list of API names, or "*" for all' },
+);
 const rateLimitInput = z.int().min(1).max(1_000_000);
 /** Networks or single addresses, IPv4 or IPv6. */
 const cidrsInput = z.array(z.string().trim().max(64)).min(1).max(50);

@@ -4,6 +4,7 @@ import { catalogRouter } from "./catalog.ts";
 import { customersRouter } from "./customers.ts";
 import { emailsRouter } from "./emails.ts";
 import { keysRouter } from "./keys.ts";
+import { oauthRouter } from "./oauth.ts";
 import { onboardingRouter } from "./onboarding.ts";
 import { projectsRouter } from "./projects.ts";
 import { router } from "./trpc.ts";
@@ -17,6 +18,7 @@ export const appRouter = router({
   customers: customersRouter,
   emails: emailsRouter,
   keys: keysRouter,
+  oauth: oauthRouter,
   onboarding: onboardingRouter,
   projects: projectsRouter,
   usage: usageRouter,

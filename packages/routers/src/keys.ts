@@ -98,7 +98,8 @@ export const keysRouter = router({
 
   reportLeaked: publicProcedure
     .meta({
-      description: "A secret scanner's report: a valid live key is revoked and its owners told. Says nothing of the key.",
+      description:
+        "A secret scanner's report: a valid live key is revoked and its owners told. Says nothing of the key.",
     })
     .input(reportLeakedInput)
     .output(leakReportedDto)

@@ -82,7 +82,8 @@ export const projectsRouter = router({
 
   invite: customerProcedure
     .meta({
-      description: "Mails an address a link to join, good for seven days. Again mails it again. For the project's admins.",
+      description:
+        "Mails an address a link to join, good for seven days. Again mails it again. For the project's admins.",
     })
     .input(inviteMemberInput)
     .output(projectInviteDto)
@@ -143,7 +144,9 @@ export const projectsRouter = router({
     .mutation(({ ctx, input }) => transferOwnership({ ctx, input })),
 
   setMonthlySpendCap: customerProcedure
-    .meta({ description: "Bounds what a project spends in a calendar month; null lifts the bound. For billing and admins." })
+    .meta({
+      description: "Bounds what a project spends in a calendar month; null lifts the bound. For billing and admins.",
+    })
     .input(setMonthlySpendCapInput)
     .output(projectDto)
     .mutation(({ ctx, input }) => setMonthlySpendCap({ ctx, input })),

@@ -32,11 +32,7 @@ async function announceSome(ctx: ServiceContext): Promise<number> {
     .orderBy(asc(keys.expiresAt))
     .limit(BATCH)
     .for("update", { skipLocked: true });
-  const expired = await ctx.db
-    .update(keys)
-    .set({ expiryAnnouncedAt: now })
-    .where(inArray(keys.id, due))
-    .returning();
+  const expired = await ctx.db.update(keys).set({ expiryAnnouncedAt: now }).where(inArray(keys.id, due)).returning();
   for (const key of expired) await appendEvent(ctx, keysExpired, keyEventData(key));
   return expired.length;
 }

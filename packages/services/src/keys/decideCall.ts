@@ -111,11 +111,7 @@ function money(record: KeyRecord, facts: CallFacts, now: Date): Verdict {
   return shortage(available, price, NO_CREDIT) ?? allow("charged", price);
 }
 
-const NO_CREDIT = refuse(
-  "PAYMENT_REQUIRED",
-  "insufficient_credit",
-  "The balance does not cover this call: add credit",
-);
+const NO_CREDIT = refuse("PAYMENT_REQUIRED", "insufficient_credit", "The balance does not cover this call: add credit");
 const USAGE_CAP = refuse(
   "PAYMENT_REQUIRED",
   "usage_cap_reached",

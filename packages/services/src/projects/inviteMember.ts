@@ -107,7 +107,10 @@ async function assertFewPending(ctx: ServiceContext, input: Input): Promise<void
       ),
     );
   if ((row?.pending ?? 0) >= PENDING_MAX) {
-    throw tooMany("too_many_invites", `This person has ${PENDING_MAX} open invitations: they have to answer some first`);
+    throw tooMany(
+      "too_many_invites",
+      `This person has ${PENDING_MAX} open invitations: they have to answer some first`,
+    );
   }
 }
 

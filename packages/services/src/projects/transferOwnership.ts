@@ -10,10 +10,7 @@ import { getMember, requireMembership } from "./internal.ts";
  * Hands the caller's ownership to another member: they become an owner and the caller an admin, in one step. Who pays
  * stays as it is. @throws TollgateError UNAUTHORIZED, NOT_FOUND, FORBIDDEN; BAD_REQUEST for oneself
  */
-export async function transferOwnership({
-  ctx,
-  input,
-}: Verb<z.output<typeof transferOwnershipInput>>): Promise<Done> {
+export async function transferOwnership({ ctx, input }: Verb<z.output<typeof transferOwnershipInput>>): Promise<Done> {
   return withTransaction(ctx, async (ctx) => {
     const { own } = await requireMembership(ctx, input.projectId, ["owner"]);
     if (input.customerId === own.customerId) {

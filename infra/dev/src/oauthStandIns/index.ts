@@ -1,0 +1,2 @@
+export type { OauthStandIns, StandIn, StandInFault, StandInPerson } from "./startOauthStandIns.ts";
+export { startOauthStandIns } from "./startOauthStandIns.ts";
