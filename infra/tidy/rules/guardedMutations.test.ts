@@ -77,3 +77,9 @@ test("a mutation that does its work in the router, or with two verbs, is refused
     "keys.revoke calls endKey, which packages/services/src/keys/index.ts does not export",
   ]);
 });
+
+test("a router in a router is looked into, and its procedures have their full names", async () => {
+  const nested = ROUTER.replace("router({", "router({ leaked: router({").replace(/\}\);$/, "}) });");
+  const files = { "packages/routers/src/keys.ts": nested, ...withVerb(GUARDED.replace("await announce(ctx);", "")) };
+  expect(await check(files)).toEqual(["keys.leaked.revoke (revokeKey) has no event"]);
+});

@@ -90,22 +90,34 @@ function findMutations(tree: SourceTree): Mutation[] {
       const index = `packages/services/src/${link.specifier.slice(SERVICES.length)}/index.ts`;
       for (const [local, name] of link.names) verbs.set(local, { file: index, name });
     }
-    return walk(program).flatMap((node) => {
-      const resolver = node.type === "Property" ? mutationResolver(childOf(node, "value")) : undefined;
-      const name = nameOf(childOf(node, "key"));
-      if (resolver === undefined || name === undefined) return [];
+    return findProcedures(program, domain).flatMap(({ procedure, node }) => {
+      const resolver = mutationResolver(childOf(node, "value"));
+      if (resolver === undefined) return [];
       const mentioned = new Set(walk(resolver).flatMap((part) => nameOf(part) ?? []));
-      return [
-        {
-          procedure: `${domain}.${name}`,
-          file,
-          line: tree.lineAt(file, node.start),
-          verbs: [...mentioned].flatMap((local) => verbs.get(local) ?? []),
-        },
-      ];
+      const called = [...mentioned].flatMap((local) => verbs.get(local) ?? []);
+      return [{ procedure, file, line: tree.lineAt(file, node.start), verbs: called }];
     });
   });
 }
+
+/** The entries of every `router({ … })`, named as clients name them: `admin.config.set` stands in a router in a router. */
+function findProcedures(node: SyntaxNode, prefix: string): { procedure: string; node: SyntaxNode }[] {
+  const routers = walk(node).filter(isRouterCall);
+  const inner = new Set(routers.flatMap((call) => walk(call).filter((each) => each !== call && isRouterCall(each))));
+  return routers
+    .filter((call) => !inner.has(call))
+    .flatMap((call) => childrenOf(childrenOf(call, "arguments")[0] ?? call, "properties"))
+    .flatMap((property) => {
+      const procedure = `${prefix}.${nameOf(childOf(property, "key")) ?? ""}`;
+      const value = childOf(property, "value");
+      return value !== undefined && isRouterCall(value)
+        ? findProcedures(value, procedure)
+        : [{ procedure, node: property }];
+    });
+}
+
+const isRouterCall = (node: SyntaxNode): boolean =>
+  node.type === "CallExpression" && nameOf(childOf(node, "callee")) === "router";
 
 /** The function in `….mutation(function)`. */
 function mutationResolver(value: SyntaxNode | undefined): SyntaxNode | undefined {

@@ -14,6 +14,8 @@ test("a domain, a mechanism and a layer's own files pass", async () => {
     "packages/services/src/paging.ts": "",
     "packages/routers/src/keys.ts": "",
     "packages/routers/src/appRouter.ts": "export const appRouter = router({ keys: keysRouter });",
+    "apps/workers/src/metering/createFoldHandler.ts": "",
+    "apps/workers/src/relay/outboxRelay.ts": "",
   };
   expect(await paths(files)).toEqual([]);
 });
@@ -24,6 +26,7 @@ test("a second spelling of a domain is refused in every layer", async () => {
     "packages/db/src/schema/api-keys.ts": "",
     "packages/services/src/key/revokeKey.ts": "",
     "packages/routers/src/apikey.ts": "",
+    "apps/workers/src/keyExpiry/sweep.ts": "",
   };
   expect(await paths(files)).toEqual(Object.keys(files).sort());
 });

@@ -11,6 +11,7 @@ const PLACES: readonly { readonly pattern: RegExp; readonly own: readonly string
   },
   { pattern: /^packages\/db\/src\/schema\/([^/.]+)(?:\.test)?\.ts$/, own: ["columns", "index"] },
   { pattern: /^packages\/services\/src\/([^/]+)\//, own: [] },
+  { pattern: /^apps\/workers\/src\/([^/]+)\//, own: ["relay", "schedules", "testing"] },
   {
     pattern: /^packages\/routers\/src\/([^/.]+)(?:\.int)?(?:\.test)?\.ts$/,
     own: ["appRouter", "context", "errors", "index", "trpc", "wire", "wireValues"],
