@@ -6,13 +6,14 @@ export function describeSystem(ready: ReadyInfo, dir: string, tookMs: number): s
   const place = path.relative(process.cwd(), dir) || ".";
   const gateways = ready.gatewayUrls.join("  ");
   const examples = Object.entries(ready.exampleUrls).map(([name, url]) => `${name} ${url}`);
+  const standIns = Object.entries(ready.oauthUrls).map(([name, url]) => `${name} ${url}`);
   return `
 Tollgate is ready after ${(tookMs / 1000).toFixed(1)} s.
 
   API       ${ready.apiUrl}
   Gateway   ${gateways}
   Mail      ${ready.mailUrl}   every mail that is sent lands here
-  Upstreams ${examples.join("  ")}
+${standIns.length === 0 ? "" : `  Sign-in   ${standIns.join("  ")}   stand-ins\n`}  Upstreams ${examples.join("  ")}
 
   Admin     ${ready.admin.email}  ${ready.admin.password}
   Demo      ${ready.demo.email}  ${ready.demo.password}

@@ -14,6 +14,8 @@ export interface ProductPlace {
   readonly natsUrl: string;
   readonly etcdUrl: string;
   readonly smtpUrl: string;
+  /** Registrations at the stand-ins of Google and GitHub; see `planOauth`. */
+  readonly oauthEnv: Readonly<Record<string, string>>;
   readonly secrets: Secrets;
 }
 
@@ -73,7 +75,7 @@ export async function planProduct(place: ProductPlace): Promise<Product> {
     api: {
       name: "api",
       entry: "apps/api/src/main.ts",
-      env: { ...common, ...mail, API_HOST: HOST, API_PORT: `${apiPort}` },
+      env: { ...common, ...mail, ...place.oauthEnv, API_HOST: HOST, API_PORT: `${apiPort}` },
       readyUrl: `${apiUrl}/readyz`,
     },
     gateways: gatewayPorts.map((port, index) => ({

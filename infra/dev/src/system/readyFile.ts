@@ -9,6 +9,8 @@ export interface ReadyInfo {
   readonly gatewayUrls: readonly string[];
   /** Where caught mail can be read. */
   readonly mailUrl: string;
+  /** The stand-ins that people sign in with, where no real registration is given. */
+  readonly oauthUrls: { readonly google?: string; readonly github?: string };
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly natsUrl: string;

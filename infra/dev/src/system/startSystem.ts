@@ -3,12 +3,14 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { startMailCatcher } from "../mailCatcher/index.ts";
+import { startOauthStandIns } from "../oauthStandIns/index.ts";
 import type { Runnable } from "../processes/index.ts";
 import type { Log, ServerName } from "../servers/index.ts";
 import { choosePort, prepareServers, removePostgresData, SERVER_NAMES } from "../servers/index.ts";
 import { writeEnvironmentFiles } from "./environmentFiles.ts";
 import { Fleet } from "./fleet.ts";
 import { LOCK_FILE, takeLauncherLock } from "./launcherLock.ts";
+import { planOauth } from "./oauth.ts";
 import type { Product } from "./product.ts";
 import { ADMIN_EMAIL, EXAMPLES, planProduct } from "./product.ts";
 import type { LineSink, Program, ProgramPlace } from "./programs.ts";
@@ -23,6 +25,7 @@ import { waitUntilSold } from "./waitUntilSold.ts";
 
 const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const STABLE_MAIL_PORTS = { http: 4300, smtp: 4325 };
+const STABLE_OAUTH_PORTS = { google: 4310, github: 4311 };
 
 export interface SystemOptions {
   /** Everything the system keeps: data, logs, secrets, `ready.json`. */
@@ -108,8 +111,14 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
     httpPort: await choosePort(isStablePorts ? STABLE_MAIL_PORTS.http : undefined),
     smtpPort: await choosePort(isStablePorts ? STABLE_MAIL_PORTS.smtp : undefined),
   });
+  closings.push(() => mail.stop());
+  const oauth = await startOauthStandIns({
+    google: await choosePort(isStablePorts ? STABLE_OAUTH_PORTS.google : undefined),
+    github: await choosePort(isStablePorts ? STABLE_OAUTH_PORTS.github : undefined),
+  });
+  const { env: oauthEnv, urls: oauthUrls } = planOauth(oauth);
   closings.push(
-    () => mail.stop(),
+    () => oauth.stop(),
     () => fleet.stop(),
   );
   const abort = (): void => void fleet.kill();
@@ -118,7 +127,15 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
   const urls = await step("PostgreSQL, Redis, NATS and etcd are up", () => startServers(fleet, dir, options));
   const secrets = await loadSecrets(dir);
   const gateways = options.gateways ?? 1;
-  const product = await planProduct({ dir, gateways, isStablePorts, smtpUrl: mail.smtpUrl, secrets, ...urls });
+  const product = await planProduct({
+    dir,
+    gateways,
+    isStablePorts,
+    smtpUrl: mail.smtpUrl,
+    oauthEnv,
+    secrets,
+    ...urls,
+  });
   await step("the database is migrated", () => runToEnd(product.migrate, place, signal));
   const demo = await step("the demo is seeded", async () => readSeed(await runToEnd(product.seed, place, signal)));
   await saveSecrets(dir, { ...secrets, demoKey: demo.key });
@@ -134,6 +151,7 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
     gatewayUrl: product.gatewayUrls[0] ?? "",
     gatewayUrls: product.gatewayUrls,
     mailUrl: mail.httpUrl,
+    oauthUrls,
     ...urls,
     pids: describePids(fleet, product),
     admin: { email: ADMIN_EMAIL, password: secrets.adminPassword },
