@@ -61,7 +61,10 @@ export async function imposeBan(ctx: ServiceContext, customer: CustomerRow, reas
   return { ...customer, ...change };
 }
 
-/** Blocks the keys that work at present, and remembers which they were. */
+/**
+ * Blocks the keys that work at present, and remembers which they were. A key that the ban of another owner has blocked is
+ * remembered too: it works again when both are lifted.
+ */
 async function blockOwnedKeys(ctx: ServiceContext, customerId: string): Promise<string[]> {
   const owned = ctx.db
     .select({ id: projectMembers.projectId })
@@ -69,11 +72,18 @@ async function blockOwnedKeys(ctx: ServiceContext, customerId: string): Promise<
     .where(and(eq(projectMembers.customerId, customerId), eq(projectMembers.role, "owner")));
   const blocked = await ctx.db
     .update(keys)
-    .set({ status: "blocked", blockedMessage: BAN_MESSAGE, updatedAt: ctx.clock.now() })
+    .set({ status: "blocked", blockedMessage: BAN_MESSAGE, blockedBy: "ban", updatedAt: ctx.clock.now() })
     .where(and(inArray(keys.projectId, owned), eq(keys.status, "active")))
     .returning();
+  const taken = await ctx.db
+    .select({ keyId: keys.id })
+    .from(keys)
+    .where(and(inArray(keys.projectId, owned), eq(keys.status, "blocked"), eq(keys.blockedBy, "ban")));
+  if (taken.length > 0) {
+    const rows = taken.map(({ keyId }) => ({ customerId, keyId }));
+    await ctx.db.insert(customerBanKeys).values(rows).onConflictDoNothing();
+  }
   for (const key of blocked) {
-    await ctx.db.insert(customerBanKeys).values({ customerId, keyId: key.id }).onConflictDoNothing();
     await writeAudit(ctx, {
       action: "keys.block",
       subject: key.id,

@@ -18,6 +18,11 @@ export async function collectPersonalData(ctx: ServiceContext, customer: Custome
     createdAt: ctx.clock.now(),
     customer: toCustomer(customer),
     sessions: await collectSessions(ctx, customer),
+    identities: await collectIdentities(ctx, customer),
+    invites: await ctx.db
+      .select()
+      .from(schema.projectInvites)
+      .where(or(eq(schema.projectInvites.email, customer.email), eq(schema.projectInvites.invitedBy, customer.id))),
     projects: await collectProjects(ctx, customer),
     billingAccounts: await collectAccounts(ctx, customer),
     emails: await collectEmails(ctx, customer),
@@ -46,6 +51,16 @@ function collectSessions(ctx: ServiceContext, customer: CustomerRow): Promise<ob
     .from(sessions)
     .where(eq(sessions.customerId, customer.id))
     .orderBy(asc(sessions.createdAt), asc(sessions.id));
+}
+
+/** Accounts at other providers that they sign in with. */
+function collectIdentities(ctx: ServiceContext, customer: CustomerRow): Promise<object[]> {
+  const { oauthIdentities } = schema;
+  return ctx.db
+    .select()
+    .from(oauthIdentities)
+    .where(eq(oauthIdentities.customerId, customer.id))
+    .orderBy(asc(oauthIdentities.provider));
 }
 
 async function collectProjects(ctx: ServiceContext, customer: CustomerRow): Promise<object[]> {

@@ -7,16 +7,16 @@ import type { z } from "zod";
 import type { ServiceContext, Verb } from "../context.ts";
 import { cancelEmails } from "../emails/cancelEmails.ts";
 import { queueEmail } from "../emails/queueEmail.ts";
+import { revokeProjectKeys } from "../keys/revokeProjectKeys.ts";
 import { requireCustomer } from "../permissions.ts";
 import { ERASURE_STEPS } from "./erasure/steps.ts";
 import type { CustomerRow } from "./internal.ts";
 import { findCustomer } from "./internal.ts";
 import { findOwnedAlone } from "./ownedAlone.ts";
-import { revokeProjectKeys } from "./revokeProjectKeys.ts";
 import { endAllSessions } from "./sessions.ts";
 
 const ERASURE_DELAY_MS = 30 * 24 * 3_600_000;
-const { customers, erasureSteps, erasures, projectMembers, verifications } = schema;
+const { customers, erasureSteps, erasures, oauthIdentities, oauthStates, projectMembers, verifications } = schema;
 
 /**
  * Deletes a customer, for themselves and for operators. At once every session ends, the keys of projects that only they
@@ -58,9 +58,15 @@ export async function markDeleted(
     .where(eq(customers.id, customerId));
   await endAllSessions(ctx, customerId);
   const ownedAlone = await findOwnedAlone(ctx, customerId);
-  const keyIds = await revokeProjectKeys(ctx, ownedAlone);
+  const keyIds: string[] = [];
+  for (const projectId of ownedAlone) {
+    for (const key of await revokeProjectKeys(ctx, projectId)) keyIds.push(key.id);
+  }
   await leaveOtherProjects(ctx, customerId, ownedAlone);
   await ctx.db.delete(verifications).where(eq(verifications.customerId, customerId));
+  // The accounts at other providers are free for a new customer, as the address is.
+  await ctx.db.delete(oauthIdentities).where(eq(oauthIdentities.customerId, customerId));
+  await ctx.db.delete(oauthStates).where(eq(oauthStates.customerId, customerId));
   await cancelEmails(ctx, customer.email);
   await orderErasure(ctx, customerId, erasedFrom, force);
   // After a forced deletion there is no address any more that a mail could go to.

@@ -2,12 +2,11 @@ import type { Customer, unbanCustomerInput } from "@tollgate/contracts";
 import { customersUnbanned, keysUnblocked } from "@tollgate/contracts";
 import { appendEvent, schema, withTransaction, writeAudit } from "@tollgate/db";
 import { notFound } from "@tollgate/kernel";
-import { and, eq, inArray } from "drizzle-orm";
+import { and, eq, inArray, notInArray } from "drizzle-orm";
 import type { z } from "zod";
 import type { ServiceContext, Verb } from "../context.ts";
 import { keyEventData } from "../keys/internal.ts";
 import { requireAdmin } from "../permissions.ts";
-import { BAN_MESSAGE } from "./bans.ts";
 import type { CustomerRow } from "./internal.ts";
 import { findCustomer, toCustomer } from "./internal.ts";
 
@@ -51,17 +50,28 @@ export async function liftBan(ctx: ServiceContext, customer: CustomerRow, reason
 }
 
 async function unblockTakenKeys(ctx: ServiceContext, customerId: string): Promise<string[]> {
-  const taken = ctx.db
-    .select({ id: customerBanKeys.keyId })
-    .from(customerBanKeys)
-    .where(eq(customerBanKeys.customerId, customerId));
+  const taken = await ctx.db
+    .delete(customerBanKeys)
+    .where(eq(customerBanKeys.customerId, customerId))
+    .returning({ id: customerBanKeys.keyId });
+  if (taken.length === 0) return [];
+  const takenByOthers = ctx.db.select({ id: customerBanKeys.keyId }).from(customerBanKeys);
   const unblocked = await ctx.db
     .update(keys)
-    .set({ status: "active", blockedMessage: null, updatedAt: ctx.clock.now() })
-    // Whoever blocked a key since has given it another message.
-    .where(and(inArray(keys.id, taken), eq(keys.status, "blocked"), eq(keys.blockedMessage, BAN_MESSAGE)))
+    .set({ status: "active", blockedMessage: null, blockedBy: null, updatedAt: ctx.clock.now() })
+    .where(
+      and(
+        inArray(
+          keys.id,
+          taken.map((row) => row.id),
+        ),
+        notInArray(keys.id, takenByOthers),
+        eq(keys.status, "blocked"),
+        // What an operator has blocked since is the operator's to give back.
+        eq(keys.blockedBy, "ban"),
+      ),
+    )
     .returning();
-  await ctx.db.delete(customerBanKeys).where(eq(customerBanKeys.customerId, customerId));
   for (const key of unblocked) {
     await writeAudit(ctx, {
       action: "keys.unblock",

@@ -1,7 +1,8 @@
 import type { generateKeyInput } from "@tollgate/contracts";
 import { keysGenerated } from "@tollgate/contracts";
 import { appendEvent, schema, writeAudit } from "@tollgate/db";
-import { actorName, newId } from "@tollgate/kernel";
+import { actorName, newId, unauthorized } from "@tollgate/kernel";
+import { eq } from "drizzle-orm";
 import type { z } from "zod";
 import type { ServiceContext } from "../context.ts";
 import type { KeyRow } from "./internal.ts";
@@ -19,6 +20,7 @@ export async function insertKey(
   input: z.output<typeof generateKeyInput>,
 ): Promise<KeyRow | undefined> {
   assertFuture(ctx, input.expiresAt);
+  await assertStanding(ctx);
   const id = newId("key");
   const now = ctx.clock.now();
   const [row] = await ctx.db
@@ -47,6 +49,21 @@ export async function insertKey(
   await writeAudit(ctx, { action, subject: id, after: describeKey(row) });
   await appendEvent(ctx, keysGenerated, keyEventData(row));
   return row;
+}
+
+/**
+ * A ban and a deletion take the keys that are there. For a moment longer the person's access token is good, so a key that
+ * is made now must either be seen by them or not be made: reading the status here makes the two conflict.
+ * @throws TollgateError UNAUTHORIZED
+ */
+export async function assertStanding(ctx: ServiceContext): Promise<void> {
+  if (ctx.actor.kind !== "customer") return;
+  const { customers } = schema;
+  const [row] = await ctx.db
+    .select({ status: customers.status })
+    .from(customers)
+    .where(eq(customers.id, ctx.actor.customerId));
+  if (row !== undefined && row.status !== "verified") throw unauthorized("This session has ended: sign in again");
 }
 
 /** What the audit shows of a key: everything but its hash. */

@@ -10,7 +10,7 @@ import type { StepDetail } from "./steps.ts";
  * again since: then what came after the deletion, and what is kept for an address and not for an account, is theirs.
  */
 export async function eraseEmails(ctx: ServiceContext, customer: CustomerRow): Promise<StepDetail> {
-  const { emailSuppressions, emails, verifications, visits, waitlist } = schema;
+  const { emailSuppressions, emails, projectInvites, verifications, visits, waitlist } = schema;
   const { email, id } = customer;
   const until = customer.deletedAt ?? ctx.clock.now();
   const erased = await ctx.db
@@ -21,6 +21,7 @@ export async function eraseEmails(ctx: ServiceContext, customer: CustomerRow): P
   const hasNewAccount = (await findCustomer(ctx, { email })) !== undefined;
   if (!hasNewAccount) {
     await ctx.db.delete(verifications).where(eq(verifications.email, email));
+    await ctx.db.delete(projectInvites).where(eq(projectInvites.email, email));
     await ctx.db.delete(visits).where(eq(visits.email, email));
     await ctx.db.delete(waitlist).where(eq(waitlist.email, email));
     await ctx.db.delete(emailSuppressions).where(eq(emailSuppressions.email, email));

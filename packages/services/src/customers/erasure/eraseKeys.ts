@@ -1,9 +1,9 @@
 import { schema } from "@tollgate/db";
 import { inArray } from "drizzle-orm";
 import type { ServiceContext } from "../../context.ts";
+import { revokeProjectKeys } from "../../keys/revokeProjectKeys.ts";
 import type { CustomerRow } from "../internal.ts";
 import { findOwnedAlone } from "../ownedAlone.ts";
-import { revokeProjectKeys } from "../revokeProjectKeys.ts";
 import type { StepDetail } from "./steps.ts";
 
 /**
@@ -14,11 +14,12 @@ export async function eraseKeys(ctx: ServiceContext, customer: CustomerRow): Pro
   const { keys } = schema;
   const projectIds = await findOwnedAlone(ctx, customer.id);
   if (projectIds.length === 0) return { keys: 0, revoked: 0 };
-  const revoked = await revokeProjectKeys(ctx, projectIds);
+  let revoked = 0;
+  for (const projectId of projectIds) revoked += (await revokeProjectKeys(ctx, projectId)).length;
   const erased = await ctx.db
     .update(keys)
     .set({ name: "erased", allowedCidrs: null, blockedMessage: null })
     .where(inArray(keys.projectId, projectIds))
     .returning({ id: keys.id });
-  return { keys: erased.length, revoked: revoked.length };
+  return { keys: erased.length, revoked };
 }

@@ -8,7 +8,7 @@ import type { StepDetail } from "./steps.ts";
 
 /** Projects that are left without an owner end, nameless and without members; the person leaves all others. */
 export async function eraseProjects(ctx: ServiceContext, customer: CustomerRow): Promise<StepDetail> {
-  const { projectMembers, projects } = schema;
+  const { projectInvites, projectMembers, projects } = schema;
   const projectIds = await findOwnedAlone(ctx, customer.id);
   if (projectIds.length > 0) {
     const now = ctx.clock.now();
@@ -17,6 +17,7 @@ export async function eraseProjects(ctx: ServiceContext, customer: CustomerRow):
       .set({ name: "Erased", deletedAt: now, updatedAt: now })
       .where(inArray(projects.id, projectIds))
       .returning();
+    await ctx.db.delete(projectInvites).where(inArray(projectInvites.projectId, projectIds));
     await ctx.db.delete(projectMembers).where(inArray(projectMembers.projectId, projectIds));
     for (const project of ended) {
       await writeAudit(ctx, { action: "projects.delete", subject: project.id, after: { status: "erased" } });
