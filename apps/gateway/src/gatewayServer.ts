@@ -1,5 +1,6 @@
-import type { Server } from "node:http";
+import type { Server, ServerResponse } from "node:http";
 import { createServer } from "node:http";
+import type { Duplex } from "node:stream";
 import { newId } from "@tollgate/kernel";
 import { REFUSALS } from "./admission/refusal.ts";
 import { answerRefusal } from "./answer.ts";
@@ -57,13 +58,21 @@ export function createGatewayServer(gateway: Gateway, readiness: Readiness): Ser
     },
   );
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    if (!socket.writable || error.code === "ECONNRESET") {
+    if (!socket.writable || error.code === "ECONNRESET" || isAnswering(socket)) {
       socket.destroy();
       return;
     }
     socket.end(`HTTP/1.1 ${clientErrorStatus(error.code)}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
   });
   return server;
+}
+
+/**
+ * Whether the head of an answer has left and its end has not: whatever were written now would be taken for a part of that
+ * answer. The server keeps this with the socket, where its own handling of client errors looks, too.
+ */
+function isAnswering(socket: Duplex & { readonly _httpMessage?: ServerResponse | null }): boolean {
+  return socket._httpMessage?.headersSent === true;
 }
 
 function clientErrorStatus(code: string | undefined): string {
