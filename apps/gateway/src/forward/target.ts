@@ -58,8 +58,10 @@ function isPlainSegment(segment: string): boolean {
     // Not valid percent-encoding: an upstream could read it as anything.
     return false;
   }
+  // Some servers cut parameters (`;a=b`) off a segment before they look for dots.
+  const [name] = decoded.split(";", 1);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not pass
-  return decoded !== "." && decoded !== ".." && !/[/\\\u0000-\u001f\u007f]/.test(decoded);
+  return name !== "." && name !== ".." && !/[/\\\u0000-\u001f\u007f]/.test(decoded);
 }
 
 const BASIC = /^basic +([A-Za-z0-9+/=]+)$/i;
