@@ -75,7 +75,7 @@ function decide(
   const decision = reserve(gateway.budgets, admitted, route.endpoint, gateway.rules, gateway.clock.nowMs());
   if ("slices" in decision) forward(gateway, request, response, callId, admitted, route, decision);
   else if ("slice" in decision) void askThenForward(gateway, request, response, callId, admitted, route, decision);
-  else refuseCounted(gateway, request, response, callId, admitted, decision);
+  else refuseCounted(gateway, request, response, callId, admitted, route, decision);
 }
 
 /** Steps 1 to 4: the key, the route, the scope, the rate. A call that passes is counted by its rate limits. */
@@ -92,7 +92,7 @@ function findRoute(gateway: Gateway, request: IncomingMessage, caller: Caller): 
   const window = caller.keyWindow;
   if (window !== undefined) {
     if (window.remaining(nowMs) <= 0) return REFUSALS.rate;
-    window.count();
+    route.rateSlot = window.count();
   }
   return route;
 }
@@ -113,7 +113,7 @@ function findEndpoint(gateway: Gateway, request: IncomingMessage): Route | Refus
   }
   const path = upstreamPath(endpoint.path, endpoint.hasPathParameters, target.rest);
   if (path === undefined) return endpoint.hasPathParameters ? REFUSALS.badPath : REFUSALS.noEndpoint;
-  return { api, endpoint, path: path + target.query };
+  return { api, endpoint, path: path + target.query, rateSlot: 0 };
 }
 
 /** Asks for the slices that are missing, one after the other, until the call can be decided. */
@@ -137,7 +137,10 @@ async function askThenForward(
     decision = REFUSALS.budgets;
   }
   if ("slices" in decision) forward(gateway, request, response, callId, caller, route, decision);
-  else refuseCounted(gateway, request, response, callId, caller, "slice" in decision ? REFUSALS.budgets : decision);
+  else {
+    const refusal = "slice" in decision ? REFUSALS.budgets : decision;
+    refuseCounted(gateway, request, response, callId, caller, route, refusal);
+  }
 }
 
 function forward(
@@ -160,9 +163,10 @@ function refuseCounted(
   response: ServerResponse,
   callId: string,
   caller: Caller,
+  route: Route,
   refusal: Refusal,
 ): void {
-  caller.keyWindow?.uncount();
+  caller.keyWindow?.uncount(route.rateSlot);
   refuse(gateway, request, response, callId, refusal);
 }
 

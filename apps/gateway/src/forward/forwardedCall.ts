@@ -33,6 +33,8 @@ export interface Route {
   readonly api: RoutedApi;
   readonly endpoint: RoutedEndpoint;
   readonly path: string;
+  /** Where the key's rate limit counted the call. */
+  rateSlot: number;
 }
 
 export class ForwardedCall implements SpoolWaiter {

@@ -22,17 +22,17 @@ export class SlidingWindow {
     return Math.max(0, this.limit - this.#count);
   }
 
-  /** Counts a call. Only after {@link remaining} was seen to be above 0. */
-  count(): void {
+  /** Counts a call. Only after {@link remaining} was seen to be above 0. @returns where it was counted */
+  count(): number {
     this.#slots[this.#slot % SLOTS] = (this.#slots[this.#slot % SLOTS] ?? 0) + 1;
     this.#count += 1;
+    return this.#slot;
   }
 
-  /** Takes back a call that was counted and then refused for another reason. */
-  uncount(): void {
-    const current = this.#slots[this.#slot % SLOTS] ?? 0;
-    if (current === 0) return;
-    this.#slots[this.#slot % SLOTS] = current - 1;
+  /** Takes back a call that was counted and then, maybe some time later, refused for another reason. */
+  uncount(slot: number): void {
+    if (slot <= this.#slot - SLOTS) return;
+    this.#slots[slot % SLOTS] = (this.#slots[slot % SLOTS] ?? 0) - 1;
     this.#count -= 1;
   }
 

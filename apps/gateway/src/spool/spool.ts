@@ -65,6 +65,11 @@ export class Spool {
     return this.#failure;
   }
 
+  /** Whether everything that was appended is on file, or has failed. */
+  get isSettled(): boolean {
+    return this.#pending.length === 0 && !this.#isSyncing;
+  }
+
   /**
    * Appends a record to the stream of its partition and numbers it there. The waiter is told at the end of this turn of
    * the event loop.
@@ -86,7 +91,7 @@ export class Spool {
   /** Writes what is pending. */
   flush(): void {
     this.#isScheduled = false;
-    if (this.#isSyncing || this.#pending.length === 0) return;
+    if (this.#isSyncing || this.#pending.length === 0 || this.#failure !== undefined) return;
     const waiters = this.#pending;
     const text = this.#pendingText;
     this.#pending = this.#writing;
@@ -154,7 +159,10 @@ export class Spool {
   #fail(error: Error, waiters: SpoolWaiter[]): void {
     this.#options.logger.fatal({ err: error }, "the spool cannot be written");
     this.#failure = error;
-    for (const waiter of waiters) waiter.onRecordFailed(error);
+    const others = this.#pending;
+    this.#pending = [];
+    this.#pendingText = "";
+    for (const waiter of [...waiters, ...others]) waiter.onRecordFailed(error);
     this.#options.onFailed(error);
   }
 
