@@ -36,6 +36,7 @@ import { SpoolShipper } from "./spool/spoolShipper.ts";
 /** How long a shutdown waits for calls in flight, and then for what they left in the spool to be folded. */
 const DRAIN_CALLS_MS = 8_000;
 const DRAIN_SPOOL_MS = 5_000;
+const CLOSE_IDLE_MS = 10;
 
 export interface RunningGateway {
   readonly port: number;
@@ -84,6 +85,8 @@ export async function createGateway(options: {
   const metrics = new GatewayMetrics();
   const listener = new PushListener(clock, bus);
   let isDraining = false;
+  /** No call can begin any more. One may still be in flight: a connection that was cut tells its call a moment later. */
+  let isCallsEnded = false;
 
   const holder = new Holder({
     runId,
@@ -149,7 +152,7 @@ export async function createGateway(options: {
     ports: shipperPorts,
     clock,
     logger,
-    openSegment: () => (isDraining && metrics.inFlight === 0 ? undefined : spool.segmentNumber),
+    openSegment: () => (isCallsEnded && metrics.inFlight === 0 && spool.isSettled ? undefined : spool.segmentNumber),
   });
   const replays = replayRuns({
     spoolDirectory: env.GATEWAY_SPOOL_DIR,
@@ -231,10 +234,13 @@ export async function createGateway(options: {
   const stop = async (): Promise<void> => {
     isDraining = true;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    server.closeIdleConnections();
+    // A connection whose call ends while we wait is idle then, and would stay for a minute.
+    const closingIdle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MS);
     await Promise.race([closed, sleep(drainCallsMs)]);
+    clearInterval(closingIdle);
     server.closeAllConnections();
-    spool.flush();
+    isCallsEnded = true;
+    while (metrics.inFlight > 0 || !spool.isSettled) await sleep(CLOSE_IDLE_MS);
     await Promise.race([budgets.drain(), sleep(2_000)]);
     const isEmpty = await Promise.race([
       shipper.waitUntilEmpty().then(() => true),
