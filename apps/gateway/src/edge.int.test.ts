@@ -26,7 +26,10 @@ beforeAll(async () => {
   script = lab.upstream.script((request, response) => request.resume().on("end", () => response.end("served")));
 });
 
-afterAll(() => lab.close());
+afterAll(async () => {
+  await lab.close();
+  expect(lab.foldFailures).toEqual([]);
+});
 
 const head = (target: string, ...lines: string[]): string =>
   [`POST ${target} HTTP/1.1`, "Host: gateway", `Authorization: Bearer ${account.key}`, ...lines, "", ""].join("\r\n");
@@ -51,8 +54,13 @@ describe("messages that two servers may read differently are refused", () => {
 
   it("a malformed chunk ends the call without an answer from the upstream being charged", async () => {
     const caller = await lab.createAccount();
-    const bytes = head(`/v1/lab/post/${script}`, "Transfer-Encoding: chunked").replace(account.key, caller.key);
-    await sendRaw(gateway.port, `${bytes}zz\r\nhello\r\n0\r\n\r\n`);
+    const name = lab.upstream.script((request) => request.resume());
+    const socket = connect(gateway.port, "127.0.0.1");
+    socket.on("error", () => undefined).resume();
+    socket.write(head(`/v1/lab/post/${name}`, "Transfer-Encoding: chunked").replace(account.key, caller.key));
+    socket.write("5\r\nhello\r\n");
+    await expect.poll(() => lab.upstream.requestsOf(name).length).toBe(1);
+    socket.write("zz\r\nhello\r\n0\r\n\r\n");
     await expect.poll(async () => (await lab.callsOf(caller)).length).toBe(1);
     expect((await lab.callsOf(caller))[0]).toMatchObject({ outcome: "failed", chargedMicros: 0 });
   });
@@ -88,7 +96,7 @@ describe("one connection with several requests", () => {
     const get = (name: string, ...lines: string[]): string =>
       head(`/v1/lab/get/${name}`, ...lines).replace("POST", "GET");
     const text = await sendRaw(gateway.port, get(late) + get(script, "Connection: close"));
-    expect(text.match(/^HTTP\/1\.1 200/gm)).toHaveLength(2);
+    expect(text.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
     expect(text.indexOf("late")).toBeLessThan(text.indexOf("served"));
   });
 
@@ -137,11 +145,14 @@ describe("paths", () => {
     },
   );
 
-  it.each(["caf%C3%A9", "a%20b", "%252e%252e", "a.b..c", "~@:!$"])("with the segment %j go on as they are", async (segment) => {
-    const echo = lab.upstream.script((request, response) => response.end(request.url));
-    const answer = await call(`${gateway.url}/v1/lab/item/${segment}/${echo}`, { key: account.key });
-    expect(answer.body.toString()).toBe(`/items/${segment}/${echo}`);
-  });
+  it.each(["caf%C3%A9", "a%20b", "%252e%252e", "a.b..c", "~@:!$"])(
+    "with the segment %j go on as they are",
+    async (segment) => {
+      const echo = lab.upstream.script((request, response) => response.end(request.url));
+      const answer = await call(`${gateway.url}/v1/lab/item/${segment}/${echo}`, { key: account.key });
+      expect(answer.body.toString()).toBe(`/items/${segment}/${echo}`);
+    },
+  );
 
   it.each([
     ["/v1/none/get/x", "api_not_found", 404],
@@ -224,7 +235,10 @@ describe("keys", () => {
   it("with a cap, or of a project with one, are refused when it is reached", async () => {
     const capped = await lab.createAccount({ monthlySpendCapMicros: 1_999 });
     const poor = await lab.createAccount({ projectCapMicros: 1_999 });
-    for (const [caller, code] of [[capped, "key_cap_reached"], [poor, "project_cap_reached"]] as const) {
+    for (const [caller, code] of [
+      [capped, "key_cap_reached"],
+      [poor, "project_cap_reached"],
+    ] as const) {
       expect((await call(`${gateway.url}/v1/lab/get/${script}`, { key: caller.key })).status).toBe(200);
       expect(await refusalOf(caller.key)).toEqual([402, code]);
     }

@@ -18,6 +18,7 @@ beforeAll(async () => {
   await lab.publish("lab", [
     { name: "get" },
     { name: "post", method: "POST" },
+    { name: "upload", method: "POST", bodyBytesMax: 100 * MIB },
     { name: "picky", isChargedOn4xx: true },
     { name: "quick", timeoutMs: 300 },
     { name: "tokens", unit: "token", unitsMax: 50, priceMicros: 10 },
@@ -31,7 +32,10 @@ beforeAll(async () => {
   account = await lab.createAccount();
 });
 
-afterAll(() => lab.close());
+afterAll(async () => {
+  await lab.close();
+  expect(lab.foldFailures).toEqual([]);
+});
 
 /** The one call that a fresh account made, once it is folded. */
 async function onlyCallOf(caller: LabAccount) {
@@ -202,12 +206,12 @@ describe("the request", () => {
     });
     let sent = 0;
     const body = async function* (): AsyncGenerator<Buffer> {
-      for await (const block of megabytes(9)) {
+      for await (const block of megabytes(64)) {
         sent += block.length;
         yield block;
       }
     };
-    const answer = call(`${url}/v1/lab/post/${name}`, { method: "POST", key: account.key, body: body() });
+    const answer = call(`${url}/v1/lab/upload/${name}`, { method: "POST", key: account.key, body: body() });
     await expect.poll(() => lab.upstream.requestsOf(name).length).toBe(1);
     let before = -1;
     await expect
@@ -224,7 +228,7 @@ describe("the request", () => {
     const stoppedAt = sent;
     release();
     expect((await answer).status).toBe(200);
-    expect(sent).toBe(9 * MIB);
+    expect(sent).toBe(64 * MIB);
     expect(stoppedAt).toBeLessThan(sent);
   });
 

@@ -5,7 +5,7 @@ import { foldCalls as foldCallsJob, PUSH_SUBJECTS } from "@tollgate/contracts";
 import type { Database } from "@tollgate/db";
 import { createDatabase } from "@tollgate/db";
 import type { Logger } from "@tollgate/kernel";
-import { newId, silentLogger, systemClock } from "@tollgate/kernel";
+import { delay, newId, silentLogger, systemClock } from "@tollgate/kernel";
 import { createQueueWorker, PushBus } from "@tollgate/messaging";
 import { walletBudgetId } from "@tollgate/services/budgets";
 import { generateKeyText, hashKey } from "@tollgate/services/keys";
@@ -15,6 +15,7 @@ import { createTestDatabase, createTestNamespace } from "@tollgate/testing";
 import type { RunningGateway } from "../createGateway.ts";
 import { createGateway } from "../createGateway.ts";
 import type { GatewayEnv } from "../env.ts";
+import { call } from "./client.ts";
 import { ScriptedUpstream } from "./scriptedUpstream.ts";
 
 /** The price of a call where a test does not say another. */
@@ -74,6 +75,8 @@ export class Lab {
   readonly database: Database;
   readonly databaseUrl: string;
   readonly namespace: TestNamespace;
+  /** Why batches could not be folded. */
+  readonly foldFailures: Error[] = [];
   readonly #testDatabase: TestDatabase;
   readonly #directories: string[] = [];
   readonly #gateways: RunningGateway[] = [];
@@ -128,6 +131,7 @@ export class Lab {
       },
       { ...options, concurrency: 1 },
     );
+    this.#worker.on("failed", (_, error) => this.foldFailures.push(error));
   }
 
   async stopFolding(): Promise<void> {
@@ -141,7 +145,7 @@ export class Lab {
     return directory;
   }
 
-  /** A gateway in this process. Stopped with the lab, unless the test stops it. */
+  /** A gateway in this process, ready if it has a database. Stopped with the lab, unless the test stops it. */
   async startGateway(
     overrides: Partial<GatewayEnv> = {},
     options: { readonly logger?: Logger; readonly drainCallsMs?: number } = {},
@@ -185,6 +189,8 @@ export class Lab {
       },
     };
     this.#gateways.push(running);
+    const hasDatabase = overrides.DATABASE_URL === undefined;
+    while (hasDatabase && (await call(`${running.url}/readyz`)).status !== 200) await delay(20);
     return running;
   }
 
