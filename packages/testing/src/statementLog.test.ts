@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Readable } from "node:stream";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { assertPortable, readStatements } from "./statementLog.ts";
 
@@ -28,8 +29,12 @@ const write = async (log: string): Promise<string> => {
   return file;
 };
 
-test("the statements of the product's sessions are read once each, with all their lines", () => {
-  expect(readStatements(LOG)).toEqual(["select a\n    from t where id = $1", "begin", "select 'x: y|z'"]);
+test("the statements of the product's sessions are read once each, with all their lines", async () => {
+  expect(await readStatements(Readable.from(LOG.split("\n")))).toEqual([
+    "select a\n    from t where id = $1",
+    "begin",
+    "select 'x: y|z'",
+  ]);
 });
 
 test("a log of portable statements passes, and one that is not is named with its reason", async () => {

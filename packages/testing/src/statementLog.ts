@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
 import type { SqlFinding } from "@tollgate/db/lint";
 import { createSqlLinter } from "@tollgate/db/lint";
 import postgres from "postgres";
@@ -10,6 +11,7 @@ import postgres from "postgres";
  */
 const MARK = "tollgate-statement";
 const DRIVER_NAME = "postgres.js";
+const ENTRY = new RegExp(`^${MARK} (.*?)\\|LOG: {2}(?:statement|execute [^:]+): (.*)$`);
 
 /** Makes a server of ours write every statement to its log, without the parameters, under the session's name. */
 export async function logStatements(databaseUrl: string): Promise<void> {
@@ -24,23 +26,33 @@ export async function logStatements(databaseUrl: string): Promise<void> {
   }
 }
 
-/** The distinct statements in a log. */
-export function readStatements(log: string): string[] {
+/** The distinct statements in the lines of a log; a log may be larger than memory should hold. */
+export async function readStatements(lines: AsyncIterable<string>): Promise<string[]> {
   const statements = new Set<string>();
-  const entries = log.split(new RegExp(`^${MARK} `, "m"));
-  for (const entry of entries) {
-    const match = /^(.*?)\|LOG: {2}(?:statement|execute [^:]+): ([\s\S]*)$/.exec(entry);
-    if (match?.[1] === undefined || match[2] === undefined || match[1] === DRIVER_NAME) continue;
+  let statement: string | undefined;
+  const finish = (): void => {
+    if (statement !== undefined) statements.add(statement.trim());
+    statement = undefined;
+  };
+  for await (const line of lines) {
     // The server indents the lines that follow the first with a tab.
-    statements.add(match[2].replaceAll("\n\t", "\n").trim());
+    if (line.startsWith("\t")) {
+      if (statement !== undefined) statement += `\n${line.slice(1)}`;
+      continue;
+    }
+    finish();
+    const [, session, text] = ENTRY.exec(line) ?? [];
+    if (session !== DRIVER_NAME) statement = text;
   }
+  finish();
   return [...statements];
 }
 
 /** @throws Error that names every statement of the log that would do something else on CockroachDB */
 export async function assertPortable(logFile: string): Promise<void> {
   const lint = await createSqlLinter();
-  const findings = readStatements(await readFile(logFile, "utf8")).flatMap((sql) => lint(sql, "statement"));
+  const statements = await readStatements(createInterface({ input: createReadStream(logFile) }));
+  const findings = statements.flatMap((sql) => lint(sql, "statement"));
   if (findings.length === 0) return;
   throw new Error(`The suite executed SQL that CockroachDB lacks or treats otherwise:\n${describe(findings)}`);
 }
