@@ -3,11 +3,13 @@ import type { SqlRule } from "./sqlRules.ts";
 import { SQL_RULES } from "./sqlRules.ts";
 import { asNode, walkSql } from "./sqlTree.ts";
 
+const EXCERPT_CHARACTERS = 200;
+
 /** A statement that would not do on CockroachDB what it does on PostgreSQL. */
 export interface SqlFinding {
   readonly rule: string;
   readonly why: string;
-  /** The first line of the statement that has it. */
+  /** How the statement that has it begins. */
   readonly statement: string;
   /** Line of the statement in the text, from 1. */
   readonly line: number;
@@ -29,7 +31,7 @@ function lint(sql: string, scope: "migration" | "statement"): SqlFinding[] {
     statements = parseSync(sql).stmts ?? [];
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
-    return [{ rule: "parses", why: error.message, statement: firstLine(sql), line: 1 }];
+    return [{ rule: "parses", why: error.message, statement: excerpt(sql), line: 1 }];
   }
   const bytes = Buffer.from(sql);
   return statements.flatMap(({ stmt, stmt_location: start = 0, stmt_len: length }) => {
@@ -40,7 +42,7 @@ function lint(sql: string, scope: "migration" | "statement"): SqlFinding[] {
     const body = text.replace(/^(?:\s+|--[^\n]*\n)*/, "");
     const before = bytes.subarray(0, start).toString() + text.slice(0, text.length - body.length);
     const line = before.split("\n").length;
-    return found.map(({ name, why }) => ({ rule: name, why, statement: firstLine(body), line }));
+    return found.map(({ name, why }) => ({ rule: name, why, statement: excerpt(body), line }));
   });
 }
 
@@ -49,7 +51,7 @@ function brokenRules(rules: readonly SqlRule[], statement: unknown): SqlRule[] {
   return rules.filter((rule) => nodes.some(([type, node]) => rule.matches(type, node)));
 }
 
-const firstLine = (sql: string): string => {
-  const [line = ""] = sql.trim().split("\n");
-  return line.length > 160 ? `${line.slice(0, 160)}…` : line;
+const excerpt = (sql: string): string => {
+  const line = sql.trim().replace(/\s+/g, " ");
+  return line.length > EXCERPT_CHARACTERS ? `${line.slice(0, EXCERPT_CHARACTERS)}…` : line;
 };
