@@ -12,6 +12,10 @@ test("a tree that names every directory and every app passes", async () => {
   expect(await check(readme("apps/   the processes: api", "docs/   guides"))).toEqual([]);
 });
 
+test("a description may go on in indented lines", async () => {
+  expect(await check(readme("apps/   the processes,", "        of which api is one", "docs/   guides"))).toEqual([]);
+});
+
 test("a directory that is missing, one too many, and an app that is not named are refused", async () => {
   expect(await check(readme("apps/   the processes: api"))).toEqual(["4 the tree lacks docs/"]);
   expect(await check(readme("apps/   api", "docs/   guides", "web/   a page"))).toEqual(["7 there is no web/"]);

@@ -31,11 +31,16 @@ export const readmeTree: Rule = {
     for (const [name, line] of shown) {
       if (!real.has(name)) findings.push({ path: FILE, line, message: `there is no ${name}/` });
     }
-    // The packages and apps are named on their lines: someone who reads this picks one to open.
-    for (const place of ["apps", "packages", "examples"]) {
-      const text = lines[(shown.get(place) ?? 0) - 1] ?? "";
+    // What is inside these is named on their lines: someone who reads this picks one to open.
+    for (const place of ["apps", "packages", "examples", "infra"]) {
+      const start = shown.get(place) ?? 0;
+      // A description may go on in lines that are indented.
+      const end = lines.findIndex((line, index) => index >= start && !line.startsWith(" "));
+      const text = start === 0 ? "" : lines.slice(start - 1, end).join("\n");
       const inside = new Set(
-        tree.paths.filter((path) => path.startsWith(`${place}/`)).map((path) => path.split("/")[1] ?? ""),
+        tree.paths
+          .map((path) => path.split("/"))
+          .flatMap(([top, name, ...rest]) => (top === place && name !== undefined && rest.length > 0 ? name : [])),
       );
       for (const name of inside) {
         if (new RegExp(`\\b${name}\\b`).test(text)) continue;
