@@ -43,6 +43,8 @@ export class BudgetPool {
   readonly #recalling = new Map<BudgetSlice, NodeJS.Timeout>();
   readonly #timer: NodeJS.Timeout;
   readonly #askNow = (): void => this.#ask();
+  /** The run under whose name everything in the slices is held. Unlike the one that may spend, it outlives an outage. */
+  #heldBy: string | undefined;
   #isScheduled = false;
   #asking = 0;
 
@@ -80,7 +82,7 @@ export class BudgetPool {
 
   /** Takes back a part of what a call reserved and did not need. */
   giveBack(slice: BudgetSlice, amount: number, holderId: string): void {
-    if (holderId !== this.#options.holderId()) return;
+    if (holderId !== this.#heldBy) return;
     slice.remaining += amount;
     slice.taken -= amount;
   }
@@ -122,6 +124,7 @@ export class BudgetPool {
 
   /** Forgets what was held: the leases of this run were given up. */
   forgetAll(): void {
+    this.#heldBy = undefined;
     for (const slice of this.#slices.values()) slice.forget();
   }
 
@@ -187,11 +190,17 @@ export class BudgetPool {
       );
       const byId = new Map(results.map((result) => [result.budgetId, result]));
       const isSameHolder = holderId === this.#options.holderId();
+      if (isSameHolder) this.#heldBy = holderId;
       for (const { slice, waiters } of asked) {
         slice.isAsking = false;
         const result = byId.get(slice.id);
-        if (isSameHolder && result !== undefined) this.#apply(slice, result);
-        this.#settle(slice, waiters, result);
+        if (isSameHolder) {
+          if (result !== undefined) this.#apply(slice, result);
+          this.#settle(slice, waiters, result);
+        } else if (slice.waiters.length > 0) {
+          // An answer to the run before says nothing about what this one may have.
+          this.#need(slice);
+        }
       }
       const returned = asked.filter(({ returns }) => returns).map(({ slice }) => slice.id);
       if (returned.length > 0) this.#options.ports.announceReturned(holderId, returned);
@@ -269,7 +278,7 @@ export class BudgetPool {
     this.#recalling.set(slice, timer);
   }
 
-  #failed(asked: readonly { slice: BudgetSlice; waiters: number; returns: boolean }[], error: unknown): void {
+  #failed(asked: readonly { slice: BudgetSlice }[], error: unknown): void {
     const isClosed = (error as { reason?: unknown }).reason === "holder_closed";
     if (isClosed) this.#options.onHolderClosed();
     else this.#options.logger.warn({ err: error }, "budgets cannot be asked for");
@@ -277,9 +286,10 @@ export class BudgetPool {
       reason: "budgets_unavailable",
       cause: error,
     });
-    for (const { slice, returns } of asked) {
+    for (const { slice } of asked) {
       slice.isAsking = false;
-      if (returns && !isClosed) slice.hasUnsentReturn = true;
+      // The work may have been done before the answer was lost. Asking again tells, and no slice is forgotten in the lease.
+      if (!isClosed) slice.hasUnsentReturn = true;
       slice.wasRecalled = false;
       rejectWaiters(slice, failure);
     }

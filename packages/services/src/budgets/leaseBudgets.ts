@@ -33,11 +33,11 @@ export interface LeaseResult {
   readonly spendableUntilMs?: number;
 }
 
-interface BudgetRow extends BudgetFacts {
+export interface BudgetRow extends BudgetFacts {
   readonly id: string;
 }
 
-interface LeaseTotals {
+export interface LeaseTotals {
   readonly granted: bigint;
   readonly settled: bigint;
   readonly returned: bigint;
@@ -102,7 +102,7 @@ async function leaseOnce(
   const isDue = (request: LeaseRequest): boolean =>
     request.kind === "wallet" && (expiresAtMs.get(request.billingAccountId) ?? Infinity) <= nowMs;
   const plans = requests.map((request) =>
-    planOne(
+    planLease(
       isDue(request) ? { ...request, demand: 0n, want: 0n } : request,
       budgets.get(request.budgetId),
       leases.get(request.budgetId),
@@ -119,7 +119,7 @@ async function leaseOnce(
   return { results: plans.map((plan) => plan.result), due: due.map((request) => request.billingAccountId) };
 }
 
-interface Plan {
+export interface LeasePlan {
   readonly budgetId: string;
   readonly heldDelta: bigint;
   readonly granted: bigint;
@@ -128,12 +128,13 @@ interface Plan {
   readonly result: LeaseResult;
 }
 
-function planOne(
+/** What a request does to a budget and to the holder's lease of it: a pure function, so that it is tested without a database. */
+export function planLease(
   request: LeaseRequest,
   budget: BudgetRow | undefined,
   totals: LeaseTotals | undefined,
   spendableUntilMs: number | undefined,
-): Plan {
+): LeasePlan {
   const facts = budget ?? { id: request.budgetId, limit: 0n, overdraft: 0n, used: 0n, held: 0n };
   const lease = totals ?? { granted: 0n, settled: 0n, returned: 0n };
   const outstanding = lease.granted - lease.settled - lease.returned;
@@ -159,7 +160,12 @@ function planOne(
   };
 }
 
-async function writePlans(sql: SqlTransaction, clock: Clock, holderId: string, plans: readonly Plan[]): Promise<void> {
+async function writePlans(
+  sql: SqlTransaction,
+  clock: Clock,
+  holderId: string,
+  plans: readonly LeasePlan[],
+): Promise<void> {
   if (plans.length === 0) return;
   const now = clock.now();
   const ids = plans.map((plan) => plan.budgetId);
