@@ -11,6 +11,7 @@ import { TokenIssuer } from "../src/customers/tokenIssuer.ts";
 export interface ServiceFixture {
   readonly clock: TestClock;
   readonly settings: ServiceSettings;
+  readonly databaseUrl: string;
   /** The context of an actor; nobody in particular without one. */
   as(actor?: Actor, settings?: Partial<ServiceSettings>): TokenContext;
   /** A context of another process: its own connections and its own keys in memory. */
@@ -70,6 +71,7 @@ export async function createServiceFixture(): Promise<ServiceFixture> {
   return {
     clock,
     settings,
+    databaseUrl: testDatabase.url,
     as: (actor, overrides) => contextIn(processes[0], actor, overrides),
     otherProcess: (actor) => contextIn(processes[1], actor),
     newEmail: () => `person-${randomBase62(10).toLowerCase()}@example.test`,

@@ -71,6 +71,14 @@ describe.each([
     expect(await stored()).toEqual(["a"]);
   });
 
+  test("a cut that is to come later lets the COMMITs before it pass", async () => {
+    proxy.cutAtCommit("before", 1, 2);
+    await write("a");
+    await write("b");
+    await expect(write("c")).rejects.toMatchObject({ code: expect.stringMatching(/ECONNRESET|CONNECTION_CLOSED/) });
+    expect(await stored()).toEqual(["a", "b"]);
+  });
+
   test("failed COMMITs answer 40001 exactly as often as ordered, and roll back", async () => {
     proxy.failCommits(2);
     await expect(write("a")).rejects.toMatchObject({ code: "40001" });

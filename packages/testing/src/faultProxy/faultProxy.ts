@@ -14,6 +14,8 @@ interface Order {
   readonly matches: (text: string) => boolean;
   readonly verdict: Exclude<Verdict, "pass">;
   left: number;
+  /** How many that match pass before it begins. */
+  skip: number;
 }
 
 /**
@@ -83,21 +85,22 @@ export class FaultProxy {
 
   /**
    * Breaks the connections of the next clients that COMMIT: `before` the server hears of it, so that nothing is committed,
-   * or `after` it has committed, so that everything is; the client cannot tell which.
+   * or `after` it has committed, so that everything is; the client cannot tell which. `skip` of them pass first.
    */
-  cutAtCommit(moment: "before" | "after", count = 1): void {
-    this.#orders.push({ matches: isCommit, verdict: moment === "before" ? "cutBefore" : "cutAfter", left: count });
+  cutAtCommit(moment: "before" | "after", count = 1, skip = 0): void {
+    const verdict = moment === "before" ? "cutBefore" : "cutAfter";
+    this.#orders.push({ matches: isCommit, verdict, left: count, skip });
   }
 
   /** The next COMMITs are answered with SQLSTATE 40001, and their transactions are rolled back. */
   failCommits(count: number): void {
-    this.#orders.push({ matches: isCommit, verdict: "fail", left: count });
+    this.#orders.push({ matches: isCommit, verdict: "fail", left: count, skip: 0 });
   }
 
   /** The next statements that match are answered with SQLSTATE 40001, and their transactions have failed. */
   failStatements(pattern: RegExp, count: number): void {
     const matches = (text: string): boolean => text.search(pattern) >= 0;
-    this.#orders.push({ matches, verdict: "fail", left: count });
+    this.#orders.push({ matches, verdict: "fail", left: count, skip: 0 });
   }
 
   /** Ends every fault: what was held back flows again, orders are forgotten, connections are accepted. */
@@ -129,6 +132,10 @@ export class FaultProxy {
     if (isCommit(text)) this.#commits += 1;
     const order = this.#orders.find((candidate) => candidate.left > 0 && candidate.matches(text));
     if (!order) return "pass";
+    if (order.skip > 0) {
+      order.skip -= 1;
+      return "pass";
+    }
     order.left -= 1;
     return order.verdict;
   }
