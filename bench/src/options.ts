@@ -28,7 +28,7 @@ const DURATIONS = {
     seconds: 2,
     rounds: 3,
     memorySeconds: 60,
-    foldCalls: 200_000,
+    foldCalls: 160_000,
     keyAdmissions: 300_000,
   },
   usual: {
@@ -56,7 +56,7 @@ Without a part: all but memory, which takes five minutes.
   --full     everything, and longer
   --quick    everything shorter; for a look
   --write    put the results into bench/RESULTS.md
-  --profile  with gateway: where its time goes
+  --profile  with gateway: where its time goes, and nothing else of it
   --patient  wait for a quiet moment before every run
   --help`;
 

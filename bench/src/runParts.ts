@@ -1,4 +1,5 @@
 import type { RunningServers } from "@tollgate/dev/servers";
+import { choosePort } from "@tollgate/dev/servers";
 import { benchControl } from "./control/benchControl.ts";
 import { benchFold } from "./fold/benchFold.ts";
 import { benchGateway, measurePeaks } from "./gateway/benchGateway.ts";
@@ -6,11 +7,11 @@ import { benchLatency } from "./gateway/benchLatency.ts";
 import { benchMemory } from "./gateway/benchMemory.ts";
 import type { Letter } from "./gateway/candidates.ts";
 import { startField } from "./gateway/candidates.ts";
-import { readTopFunctions } from "./gateway/topFunctions.ts";
+import { profileGateway } from "./gateway/profileGateway.ts";
 import { benchKeys } from "./keys/benchKeys.ts";
 import type { Options, Part } from "./options.ts";
 import type { BenchPlace } from "./place.ts";
-import { median } from "./report/numbers.ts";
+import { median, medianOf } from "./report/numbers.ts";
 import type { Section } from "./report/section.ts";
 
 export interface Run {
@@ -33,35 +34,40 @@ export async function runParts(run: Run): Promise<void> {
 const needsGateway = (part: Part): boolean => part === "gateway" || part === "latency" || part === "memory";
 
 /** Which floors stand beside the product: only those that somebody will look at. */
-function floorsFor({ parts, isProfiling }: Options): Exclude<Letter, "d">[] {
-  if (isProfiling) return [];
+function floorsFor({ parts }: Options): Exclude<Letter, "d">[] {
   if (parts.includes("gateway")) return ["a", "b", "c"];
   return parts.includes("latency") ? ["b"] : [];
 }
 
 /** @returns processor time of a call in microseconds, if it can be known */
-async function runGatewayParts({ place, servers, options, show }: Run): Promise<number | undefined> {
-  const { parts, isProfiling } = options;
-  const field = await startField({
-    place,
-    servers,
-    floors: floorsFor(options),
-    ...(isProfiling ? { gatewayNodeArgs: ["--cpu-prof", `--cpu-prof-dir=${place.workDir}`] } : {}),
-  });
-  let callMicros: number | undefined;
+async function runGatewayParts(run: Run): Promise<number | undefined> {
+  const { place, servers, options, show } = run;
+  if (options.isProfiling) {
+    await runProfile(run);
+    return undefined;
+  }
+  const { parts } = options;
+  const field = await startField({ place, servers, floors: floorsFor(options) });
   try {
     const peaks = await measurePeaks(field, place);
     const ofProduct = peaks.get("d") ?? [];
     const peakPerSecond = median(ofProduct.map((result) => result.perSecond));
-    callMicros = median(ofProduct.map((result) => result.serverMicrosPerRequest ?? Number.NaN));
-    if (!isProfiling) {
-      if (parts.includes("gateway")) show(await benchGateway(field, peaks));
-      if (parts.includes("latency")) show(await benchLatency(field, place, peakPerSecond));
-      if (parts.includes("memory")) show(await benchMemory(field, place, peakPerSecond));
-    }
+    if (parts.includes("gateway")) show(await benchGateway(field, peaks));
+    if (parts.includes("latency")) show(await benchLatency(field, place, peakPerSecond));
+    if (parts.includes("memory")) show(await benchMemory(field, place, peakPerSecond));
+    return medianOf(ofProduct, (result) => result.serverMicrosPerRequest);
   } finally {
     await field.stop();
   }
-  if (isProfiling) show(await readTopFunctions(place.workDir, field.answeredByProduct));
-  return Number.isNaN(callMicros) ? undefined : callMicros;
+}
+
+async function runProfile({ place, servers, show }: Run): Promise<void> {
+  const inspectorPort = await choosePort();
+  const gatewayNodeArgs = [`--inspect=127.0.0.1:${inspectorPort}`];
+  const field = await startField({ place, servers, floors: [], gatewayNodeArgs });
+  try {
+    show(await profileGateway(field, place, inspectorPort));
+  } finally {
+    await field.stop();
+  }
 }

@@ -2,13 +2,13 @@ import { crc32 } from "node:zlib";
 import type { Database } from "@tollgate/db";
 import { newId, randomBase62 } from "@tollgate/kernel";
 import { walletBudgetId } from "@tollgate/services/budgets";
-import { callRecordSubject } from "@tollgate/services/metering";
+import { callRecordSubject, formatFinishedCall, RECORD_SEPARATOR } from "@tollgate/services/metering";
 
 /** The partitions of a gateway's spool: calls of one account are in one of them. */
 export const PARTITIONS = 16;
 const PRICE_MICROS = 1_000;
-const KEYS_PER_ACCOUNT = 2;
-const ENDPOINTS = 10;
+const KEYS_PER_ACCOUNT = 1;
+const ENDPOINTS = 2;
 /** Enough for any number of calls; a lease that is not exhausted. */
 const HELD_MICROS = 1_000_000_000_000_000;
 
@@ -67,12 +67,23 @@ export class CallSource {
       const account = pick(accounts);
       const subject = pick(account.subjects);
       const id = `call_${randomBase62(22)}`;
-      lines.push(
-        `${sequence + index}\t${id}\t${nowMs}\t${subject}\tcharged\t200\t3\t1\t${PRICE_MICROS}\t${PRICE_MICROS}\t0\t80\t${account.draw}\n`,
-      );
+      const call = formatFinishedCall(subject, {
+        id,
+        startedAtMs: nowMs,
+        outcome: "charged",
+        status: 200,
+        latencyMs: 3,
+        units: 1,
+        unitPriceMicros: PRICE_MICROS,
+        chargedMicros: PRICE_MICROS,
+        requestBytes: 0,
+        responseBytes: 80,
+        draws: account.draw,
+      });
+      lines.push(`${sequence + index} ${call}`);
     }
     this.#sequences[partition] = sequence + calls - 1;
-    return { source: `${this.runId}/${partition}`, sequence, records: lines.join("") };
+    return { source: `${this.runId}/${partition}`, sequence, records: lines.join(RECORD_SEPARATOR) };
   }
 }
 

@@ -19,6 +19,9 @@ export interface FoldResult {
   readonly others?: number;
 }
 
+/** What the folding process prints: its result, or what went wrong. */
+export type FoldAnswer = FoldResult | { readonly problem: string };
+
 export function toFoldResult(calls: number, { elapsedMs, ranMs, othersMs }: CoreUse): FoldResult {
   return {
     calls,

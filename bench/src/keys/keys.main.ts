@@ -19,7 +19,7 @@ const CHUNK = 1_000;
 const LOAD_CHUNK = 10_000;
 const PRICE_MICROS = 1_000;
 const PLENTY = 2 ** 50;
-const ADDRESS = "127.0.0.1";
+const SOCKET = { remoteAddress: "127.0.0.1" };
 const IDLE_MS = 3_000;
 
 const clock = new TestClock();
@@ -104,7 +104,7 @@ async function admit(admissions: number): Promise<number> {
 function admitOne(text: string): void {
   const caller = cache.find(text, nowMs);
   if (caller === undefined || caller === null) fail("Every key is known");
-  if (caller.refuse(nowMs, ADDRESS) !== undefined) fail("No key is refused");
+  if (caller.refuse(nowMs, SOCKET) !== undefined) fail("No key is refused");
   const decision = reserve(pool, caller, endpoint, { freeCallOverCapMicros: 1 }, nowMs);
   if (!("slices" in decision)) fail("Every call is admitted");
 }

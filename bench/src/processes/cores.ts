@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { availableParallelism } from "node:os";
+import { cpus } from "node:os";
 
 /** The core of the server that is measured, and the one of everything else: load, upstream, databases, workers. */
 export const SERVER_CORE = 0;
@@ -11,7 +11,7 @@ export type Core = typeof SERVER_CORE | typeof OTHER_CORE;
 export const canPin: boolean = detect();
 
 function detect(): boolean {
-  if (process.platform !== "linux" || availableParallelism() < 2) return false;
+  if (process.platform !== "linux" || cpus().length < 2) return false;
   try {
     execFileSync("taskset", ["--version"], { stdio: "ignore" });
     return true;
