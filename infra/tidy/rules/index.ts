@@ -11,6 +11,7 @@ import { layers } from "./layers.ts";
 import { migrations } from "./migrations.ts";
 import { oneSpelling } from "./oneSpelling.ts";
 import { readmeTree } from "./readmeTree.ts";
+import { rolesTable } from "./rolesTable.ts";
 import { words } from "./words.ts";
 
 /** Everything that `npm run verify` holds the source tree to, beside format, lint and types. */
@@ -28,4 +29,5 @@ export const RULES: readonly Rule[] = [
   documentLinks,
   decisionRecords,
   readmeTree,
+  rolesTable,
 ];

@@ -18,6 +18,42 @@ export const ROLE_INCLUDES: Readonly<Record<ProjectRole, readonly ProjectRole[]>
   viewer: ["viewer"],
 };
 
+/**
+ * What a member needs to call a procedure about a project: a role that includes one of these. The verbs ask this table, and
+ * docs/roles.md shows it (a rule holds the two together).
+ */
+export const PROJECT_PERMISSIONS = {
+  "projects.read": ["viewer"],
+  "projects.listMembers": ["viewer"],
+  "projects.leave": ["viewer"],
+  "projects.rename": ["admin"],
+  "projects.invite": ["admin"],
+  "projects.listInvites": ["admin"],
+  "projects.revokeInvite": ["admin"],
+  "projects.changeRole": ["admin"],
+  "projects.removeMember": ["admin"],
+  "projects.setMonthlySpendCap": ["billing", "admin"],
+  "projects.transferOwnership": ["owner"],
+  "projects.delete": ["owner"],
+  "keys.list": ["viewer"],
+  "keys.read": ["viewer"],
+  "keys.generate": ["developer"],
+  "keys.update": ["developer"],
+  "keys.rotate": ["developer"],
+  "keys.revoke": ["developer"],
+  "usage.read": ["viewer"],
+  "usage.monthlyTotal": ["viewer"],
+  "usage.calls": ["viewer"],
+  "usage.trace": ["viewer"],
+} as const satisfies Readonly<Record<string, readonly ProjectRole[]>>;
+
+export type ProjectPermission = keyof typeof PROJECT_PERMISSIONS;
+
+/** Whether a role includes one of the wanted ones. */
+export function mayAct(role: ProjectRole, wanted: readonly ProjectRole[]): boolean {
+  return wanted.some((one) => ROLE_INCLUDES[role].includes(one));
+}
+
 export type CustomerActor = Extract<Actor, { kind: "customer" }>;
 export type ProjectRow = typeof schema.projects.$inferSelect;
 export type BillingAccountRow = typeof schema.billingAccounts.$inferSelect;
@@ -47,13 +83,13 @@ export function requireService(ctx: ServiceContext): void {
 }
 
 /**
- * The project, if the caller is a member whose role includes one of `roles`. With `orAdmin`, operators and services pass
- * too. @throws TollgateError UNAUTHORIZED; NOT_FOUND for a project that is not there or not theirs; FORBIDDEN for too low a role
+ * The project, if the caller is a member whose role suffices: for a procedure of {@link PROJECT_PERMISSIONS}, or one that
+ * includes one of the roles given. With `orAdmin`, operators and services pass too. @throws TollgateError UNAUTHORIZED; NOT_FOUND for a project that is not there or not theirs; FORBIDDEN for too low a role
  */
 export async function requireMember(
   ctx: ServiceContext,
   projectId: string,
-  roles: readonly ProjectRole[],
+  permission: ProjectPermission | readonly ProjectRole[],
   options: { readonly orAdmin?: boolean } = {},
 ): Promise<ProjectRow> {
   if (ctx.actor.kind === "anonymous") throw unauthorized();
@@ -68,7 +104,8 @@ export async function requireMember(
   if (options.orAdmin === true && (isAdmin(ctx.actor) || isService(ctx.actor))) return row.project;
   const { role } = row;
   if (role === null) throw notFound("project");
-  if (!roles.some((wanted) => ROLE_INCLUDES[role].includes(wanted))) {
+  const roles = typeof permission === "string" ? PROJECT_PERMISSIONS[permission] : permission;
+  if (!mayAct(role, roles)) {
     throw forbidden(`This needs the role ${roles.join(" or ")} in the project; yours is ${role}`, {
       reason: "role_too_low",
     });

@@ -12,7 +12,7 @@ import { generateKeyText } from "./keyFormat.ts";
  */
 export async function generateKey({ ctx, input }: Verb<z.output<typeof generateKeyInput>>): Promise<GeneratedKey> {
   return withTransaction(ctx, async (ctx) => {
-    await requireMember(ctx, input.projectId, ["developer"]);
+    await requireMember(ctx, input.projectId, "keys.generate");
     const text = generateKeyText(input.mode);
     const row = await insertKey(ctx, "keys.generate", text, input);
     if (row === undefined) throw new Error("A new key has the hash of an old one");

@@ -5,7 +5,7 @@ import { badRequest, monthPeriod, notFound, TollgateError, toMicros, ZERO_MICROS
 import { and, eq, gte, inArray, sql } from "drizzle-orm";
 import ipaddr from "ipaddr.js";
 import type { ServiceContext } from "../context.ts";
-import type { ProjectRole, ProjectRow } from "../permissions.ts";
+import type { ProjectPermission, ProjectRow } from "../permissions.ts";
 import { requireMember } from "../permissions.ts";
 
 const { billingAccounts, keyActivity, keys, usageHourly } = schema;
@@ -22,12 +22,12 @@ export const keyEventData = (key: KeyRow) =>
 export async function requireKey(
   ctx: ServiceContext,
   keyId: string,
-  roles: readonly ProjectRole[],
+  permission: ProjectPermission,
 ): Promise<{ readonly key: KeyRow; readonly project: ProjectRow }> {
   const [key] = await ctx.db.select().from(keys).where(eq(keys.id, keyId));
   try {
     // Asked also for a key that is not there, so that a caller without a login learns just that.
-    const project = await requireMember(ctx, key?.projectId ?? "", roles);
+    const project = await requireMember(ctx, key?.projectId ?? "", permission);
     if (key === undefined) throw notFound("key");
     return { key, project };
   } catch (error) {

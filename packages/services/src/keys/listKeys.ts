@@ -9,7 +9,7 @@ import { toKeys } from "./internal.ts";
 
 /** The keys of a project, newest first, for its members. @throws TollgateError UNAUTHORIZED, NOT_FOUND */
 export async function listKeys({ ctx, input }: Verb<z.output<typeof listKeysInput>>): Promise<Page<Key>> {
-  const project = await requireMember(ctx, input.projectId, ["viewer"]);
+  const project = await requireMember(ctx, input.projectId, "keys.list");
   const { keys } = schema;
   const rows = await ctx.db
     .select()

@@ -15,7 +15,7 @@ export async function revokeKey({ ctx, input }: Verb<z.output<typeof keyIdInput>
   return withTransaction(
     ctx,
     async (ctx) => {
-      const { key, project } = await requireKey(ctx, input.id, ["developer"]);
+      const { key, project } = await requireKey(ctx, input.id, "keys.revoke");
       if (key.status === "revoked") return toKey(ctx, project, key);
       const now = ctx.clock.now();
       const change = { status: "revoked", revokedAt: now, updatedAt: now } as const;

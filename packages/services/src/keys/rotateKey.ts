@@ -19,7 +19,7 @@ const { keys } = schema;
  */
 export async function rotateKey({ ctx, input }: Verb<z.output<typeof rotateKeyInput>>): Promise<GeneratedKey> {
   return withTransaction(ctx, async (ctx) => {
-    const { key } = await requireKey(ctx, input.id, ["developer"]);
+    const { key } = await requireKey(ctx, input.id, "keys.rotate");
     const status = statusAt(key, ctx.clock.nowMs());
     if (status !== "active") throw conflict(`The key is ${status}`, { reason: "key_not_active" });
     const text = generateKeyText(key.mode);

@@ -22,7 +22,7 @@ export async function updateKey({ ctx, input }: Verb<Input>): Promise<Key> {
   return withTransaction(
     ctx,
     async (ctx) => {
-      const { key, project } = await requireKey(ctx, input.id, ["developer"]);
+      const { key, project } = await requireKey(ctx, input.id, "keys.update");
       if (key.status === "revoked") throw conflict("A revoked key cannot be changed", { reason: "key_revoked" });
       assertFuture(ctx, input.expiresAt);
       const own = ownChanges(input);

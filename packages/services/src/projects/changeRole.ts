@@ -16,7 +16,7 @@ export async function changeRole({ ctx, input }: Verb<z.output<typeof changeRole
   return withTransaction(
     ctx,
     async (ctx) => {
-      const { own } = await requireMembership(ctx, input.projectId, ["admin"]);
+      const { own } = await requireMembership(ctx, input.projectId, "projects.changeRole");
       const member = await getMember(ctx, input.projectId, input.customerId);
       assertMayDecideOn(own, member.role, input.role);
       if (input.role !== "owner") await assertOwnerRemains(ctx, member);

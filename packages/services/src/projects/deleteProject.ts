@@ -16,7 +16,7 @@ const { projectInvites, projects } = schema;
  */
 export async function deleteProject({ ctx, input }: Verb<z.output<typeof projectIdInput>>): Promise<Done> {
   return withTransaction(ctx, async (ctx) => {
-    const { project } = await requireMembership(ctx, input.id, ["owner"]);
+    const { project } = await requireMembership(ctx, input.id, "projects.delete");
     const now = ctx.clock.now();
     await ctx.db.update(projects).set({ deletedAt: now, updatedAt: now }).where(eq(projects.id, project.id));
     await ctx.db.delete(projectInvites).where(eq(projectInvites.projectId, project.id));

@@ -4,7 +4,7 @@ import type { TollgateError } from "@tollgate/kernel";
 import { conflict, forbidden, notFound } from "@tollgate/kernel";
 import { and, eq, isNull, ne } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
-import type { ProjectRole, ProjectRow } from "../permissions.ts";
+import type { ProjectPermission, ProjectRole, ProjectRow } from "../permissions.ts";
 import { requireCustomer, requireMember } from "../permissions.ts";
 
 const { customers, projectMembers } = schema;
@@ -25,10 +25,10 @@ export function toProject(row: ProjectRow, role: ProjectRole): Project {
 export async function requireMembership(
   ctx: ServiceContext,
   projectId: string,
-  roles: readonly ProjectRole[],
+  permission: ProjectPermission,
 ): Promise<{ readonly project: ProjectRow; readonly own: MemberRow }> {
   const { customerId } = requireCustomer(ctx);
-  const project = await requireMember(ctx, projectId, roles);
+  const project = await requireMember(ctx, projectId, permission);
   const own = await findMember(ctx, projectId, customerId);
   if (own === undefined) throw notFound("project");
   return { project, own };

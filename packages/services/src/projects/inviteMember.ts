@@ -29,7 +29,7 @@ type Input = z.output<typeof inviteMemberInput>;
  */
 export async function inviteMember({ ctx, input }: Verb<Input>): Promise<ProjectInvite> {
   return withTransaction(ctx, async (ctx) => {
-    const { project, own } = await requireMembership(ctx, input.projectId, ["admin"]);
+    const { project, own } = await requireMembership(ctx, input.projectId, "projects.invite");
     assertMayDecideOn(own, input.role);
     await assertNoMember(ctx, input);
     const before = await findInvite(ctx, input);

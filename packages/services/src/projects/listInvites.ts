@@ -12,7 +12,7 @@ export async function listInvites({
   ctx,
   input,
 }: Verb<z.output<typeof listInvitesInput>>): Promise<Page<ProjectInvite>> {
-  const project = await requireMember(ctx, input.projectId, ["admin"]);
+  const project = await requireMember(ctx, input.projectId, "projects.listInvites");
   const { projectInvites } = schema;
   const rows = await ctx.db
     .select()

@@ -13,7 +13,7 @@ export async function listMembers({
   ctx,
   input,
 }: Verb<z.output<typeof listMembersInput>>): Promise<Page<ProjectMember>> {
-  const project = await requireMember(ctx, input.projectId, ["viewer"]);
+  const project = await requireMember(ctx, input.projectId, "projects.listMembers");
   const rows = await ctx.db
     .select({ member: projectMembers, email: customers.email, name: customers.name })
     .from(projectMembers)

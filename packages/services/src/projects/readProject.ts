@@ -10,7 +10,7 @@ import { toProject } from "./internal.ts";
 /** One project, for its members. @throws TollgateError UNAUTHORIZED, NOT_FOUND */
 export async function readProject({ ctx, input }: Verb<z.output<typeof projectIdInput>>): Promise<Project> {
   const { customerId } = requireCustomer(ctx);
-  const project = await requireMember(ctx, input.id, ["viewer"]);
+  const project = await requireMember(ctx, input.id, "projects.read");
   const { projectMembers } = schema;
   const [membership] = await ctx.db
     .select({ role: projectMembers.role })

@@ -13,7 +13,7 @@ import { assertMayDecideOn, assertOwnerRemains, getMember, requireMembership } f
  */
 export async function removeMember({ ctx, input }: Verb<z.output<typeof removeMemberInput>>): Promise<Done> {
   return withTransaction(ctx, async (ctx) => {
-    const { own } = await requireMembership(ctx, input.projectId, ["admin"]);
+    const { own } = await requireMembership(ctx, input.projectId, "projects.removeMember");
     const member = await getMember(ctx, input.projectId, input.customerId);
     assertMayDecideOn(own, member.role);
     await endMembership(ctx, "projects.removeMember", member);

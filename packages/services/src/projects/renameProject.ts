@@ -11,7 +11,7 @@ export async function renameProject({ ctx, input }: Verb<z.output<typeof renameP
   return withTransaction(
     ctx,
     async (ctx) => {
-      const { project, own } = await requireMembership(ctx, input.id, ["admin"]);
+      const { project, own } = await requireMembership(ctx, input.id, "projects.rename");
       if (project.name === input.name) return toProject(project, own.role);
       const change = { name: input.name, updatedAt: ctx.clock.now() };
       await ctx.db.update(schema.projects).set(change).where(eq(schema.projects.id, project.id));

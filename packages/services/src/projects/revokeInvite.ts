@@ -15,7 +15,7 @@ export async function revokeInvite({ ctx, input }: Verb<z.output<typeof inviteId
     const [invite] = await ctx.db.select().from(projectInvites).where(eq(projectInvites.id, input.id));
     try {
       // Asked also for an invitation that is not there, so that a caller without a login learns just that.
-      const { own } = await requireMembership(ctx, invite?.projectId ?? "", ["admin"]);
+      const { own } = await requireMembership(ctx, invite?.projectId ?? "", "projects.revokeInvite");
       if (invite === undefined) throw notFound("invite");
       assertMayDecideOn(own, invite.role);
     } catch (error) {

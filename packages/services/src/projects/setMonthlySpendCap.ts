@@ -21,7 +21,7 @@ export async function setMonthlySpendCap({
   return withTransaction(
     ctx,
     async (ctx) => {
-      const { project, own } = await requireMembership(ctx, input.projectId, ["billing", "admin"]);
+      const { project, own } = await requireMembership(ctx, input.projectId, "projects.setMonthlySpendCap");
       if (project.monthlySpendCapMicros === input.micros) return toProject(project, own.role);
       const change = { monthlySpendCapMicros: input.micros, updatedAt: ctx.clock.now() };
       await ctx.db.update(projects).set(change).where(eq(projects.id, project.id));

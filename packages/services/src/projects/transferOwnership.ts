@@ -12,7 +12,7 @@ import { getMember, requireMembership } from "./internal.ts";
  */
 export async function transferOwnership({ ctx, input }: Verb<z.output<typeof transferOwnershipInput>>): Promise<Done> {
   return withTransaction(ctx, async (ctx) => {
-    const { own } = await requireMembership(ctx, input.projectId, ["owner"]);
+    const { own } = await requireMembership(ctx, input.projectId, "projects.transferOwnership");
     if (input.customerId === own.customerId) {
       const message = "Is the caller: name another member";
       throw badRequest(`customerId: ${message}`, { issues: [{ path: "customerId", message }] });

@@ -9,7 +9,7 @@ import { CALLS_KEPT_MS, readNamedEndpoints, toCall } from "./internal.ts";
 
 /** A project's calls of the last 30 days, newest first. @throws TollgateError UNAUTHORIZED, NOT_FOUND */
 export async function listCalls({ ctx, input }: Verb<z.output<typeof listCallsInput>>): Promise<Page<Call>> {
-  await requireMember(ctx, input.projectId, ["viewer"], { orAdmin: true });
+  await requireMember(ctx, input.projectId, "usage.calls", { orAdmin: true });
   const { calls } = schema;
   const rows = await ctx.db
     .select()

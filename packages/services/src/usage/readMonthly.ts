@@ -16,7 +16,7 @@ import { sumByEndpoint } from "./readMonthlyTotal.ts";
  */
 export async function readMonthly({ ctx, input }: Verb<z.output<typeof monthlyInput>>): Promise<Monthly> {
   requireService(ctx);
-  const project = await requireMember(ctx, input.projectId, ["viewer"], { orAdmin: true });
+  const project = await requireMember(ctx, input.projectId, [], { orAdmin: true });
   const payer = await readPayer(ctx, project);
   const wanted = await findEndpoints(ctx, input.endpoints);
   const sums = new Map((await sumByEndpoint(ctx, project.id, payer.month)).map((row) => [row.endpoint_id, row]));

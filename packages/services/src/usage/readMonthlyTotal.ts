@@ -20,7 +20,7 @@ export async function readMonthlyTotal({
   ctx,
   input,
 }: Verb<z.output<typeof monthlyTotalInput>>): Promise<MonthlyTotal> {
-  const project = await requireMember(ctx, input.projectId, ["viewer"], { orAdmin: true });
+  const project = await requireMember(ctx, input.projectId, "usage.monthlyTotal", { orAdmin: true });
   const { timeZone, month: presentMonth } = await readPayer(ctx, project);
   const month = input.month === undefined ? presentMonth : monthNamed(input.month, timeZone);
   const rows = await sumByEndpoint(ctx, project.id, month);

@@ -27,7 +27,7 @@ const POINTS_MAX = 20_000;
  * @throws TollgateError UNAUTHORIZED, NOT_FOUND; UNPROCESSABLE `too_many_points`
  */
 export async function readUsage({ ctx, input }: Verb<ReadUsageInput>): Promise<Usage> {
-  const project = await requireMember(ctx, input.projectId, ["viewer"], { orAdmin: true });
+  const project = await requireMember(ctx, input.projectId, "usage.read", { orAdmin: true });
   const payer = await readPayer(ctx, project);
   const series = await readSeries(ctx, project, payer.timeZone, input);
   const [tierFree, endpoints] = await Promise.all([

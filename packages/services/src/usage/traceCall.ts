@@ -55,7 +55,7 @@ export async function traceCall({ ctx, input }: Verb<z.output<typeof traceInput>
 async function requireCall(ctx: ServiceContext, callId: string): Promise<CallRow> {
   const [call] = await ctx.db.select().from(calls).where(eq(calls.id, callId)).limit(1);
   try {
-    await requireMember(ctx, call?.projectId ?? "", ["viewer"], { orAdmin: true });
+    await requireMember(ctx, call?.projectId ?? "", "usage.trace", { orAdmin: true });
   } catch (error) {
     if (error instanceof TollgateError && error.code === "NOT_FOUND") throw notFound("call");
     throw error;
