@@ -1,8 +1,8 @@
 import type { BenchPlace } from "../place.ts";
 import { SERVER_CORE } from "../processes/cores.ts";
 import { BenchProcess } from "../processes/startProcess.ts";
-import { fixed, median, percent, times, whole } from "../report/numbers.ts";
-import type { Section } from "../report/section.ts";
+import { fixed, median, percent, shown, times, whole } from "../report/numbers.ts";
+import type { Goal, Section } from "../report/section.ts";
 import { judge } from "../report/section.ts";
 import type { KeyPlan, KeyResult } from "./keyPlan.ts";
 
@@ -11,6 +11,8 @@ const MANY = 1_000_000;
 const TIMEOUT_MS = 300_000;
 const RATIO_MAX = 1.1;
 
+type KeyAnswer = KeyResult | { readonly keys: number; readonly problem: string };
+
 /**
  * Whether admitting a call costs the same with a thousand keys and with a million.
  * @param callMicros what a whole call costs the gateway, if that was measured
@@ -18,40 +20,49 @@ const RATIO_MAX = 1.1;
 export async function benchKeys(place: BenchPlace, callMicros: number | undefined): Promise<Section> {
   const few = await admit(place, FEW);
   const many = await admit(place, MANY);
-  const ns = (result: KeyResult): number => median(result.admissionNs);
-  const ratio = ns(many) / ns(few);
-  const row = (result: KeyResult): string[] => [
-    `${whole(result.keys)} keys`,
-    whole(ns(result)),
-    whole(1e9 / ns(result)),
-    percent(result.housekeepingShare),
-    whole(result.bytesPerKey),
-  ];
-  const ofCall =
-    callMicros === undefined
-      ? []
-      : [
-          `A whole call costs ${fixed(callMicros, 1)} µs of the gateway's core, so with ${whole(MANY)} keys in use at random a call costs ${percent((ns(many) - ns(few)) / 1_000 / callMicros)} more: what the processor's caches cannot hold.`,
-        ];
   return {
     title: "Keys: the cost of admission",
     about:
       "In process: the key's hash, the look-up, the standing of the key and the reservation on a warm budget, for random keys, each of an account of its own.",
     columns: ["in the cache", "ns an admission", "admissions/s", "core when idle", "bytes a key"],
-    rows: [row(few), row(many)],
-    goals: [
-      {
-        what: `${whole(MANY)} keys compared with ${whole(FEW)}`,
-        goal: `≤ ${times(RATIO_MAX)}`,
-        seen: times(ratio),
-        isReached: judge(ratio <= RATIO_MAX, [few.others, many.others]),
-      },
+    rows: [few, many].map(toRow),
+    goals: [toGoal(few, many)],
+    notes: [
+      "“Core when idle” is what the gateway's own housekeeping takes of its core when nobody calls.",
+      ...[few, many].flatMap((answer) =>
+        "problem" in answer ? [`**${whole(answer.keys)} keys failed:** ${answer.problem}`] : [],
+      ),
+      ...describeShare(few, many, callMicros),
     ],
-    notes: ["“Core when idle” is what the gateway's own housekeeping takes of its core when nobody calls.", ...ofCall],
   };
 }
 
-async function admit(place: BenchPlace, keys: number): Promise<KeyResult> {
+const nsOf = (result: KeyResult): number => median(result.admissionNs);
+
+function toRow(answer: KeyAnswer): string[] {
+  const name = `${whole(answer.keys)} keys`;
+  if ("problem" in answer) return [name, "failed", "–", "–", "–"];
+  const ns = nsOf(answer);
+  return [name, whole(ns), whole(1e9 / ns), shown(answer.housekeepingShare, percent), whole(answer.bytesPerKey)];
+}
+
+function toGoal(few: KeyAnswer, many: KeyAnswer): Goal {
+  const about = { what: `${whole(MANY)} keys compared with ${whole(FEW)}`, goal: `≤ ${times(RATIO_MAX)}` };
+  if ("problem" in few || "problem" in many) return { ...about, seen: "failed", isReached: false };
+  const ratio = nsOf(many) / nsOf(few);
+  return { ...about, seen: times(ratio), isReached: judge(ratio <= RATIO_MAX, [few.others, many.others]) };
+}
+
+function describeShare(few: KeyAnswer, many: KeyAnswer, callMicros: number | undefined): string[] {
+  if (callMicros === undefined || "problem" in few || "problem" in many) return [];
+  const share = (nsOf(many) - nsOf(few)) / 1_000 / callMicros;
+  return [
+    `A whole call costs ${fixed(callMicros, 1)} µs of the gateway's core, so with ${whole(MANY)} keys in use at random a call costs ${percent(share)} more.`,
+  ];
+}
+
+async function admit(place: BenchPlace, keys: number): Promise<KeyAnswer> {
+  await place.quiet();
   const plan: KeyPlan = { keys, admissions: place.durations.keyAdmissions, rounds: place.durations.rounds };
   const admissions = new BenchProcess({
     name: `keys-${keys}`,
@@ -61,8 +72,15 @@ async function admit(place: BenchPlace, keys: number): Promise<KeyResult> {
     nodeArgs: ["--expose-gc", "--max-old-space-size=12288"],
     args: [JSON.stringify(plan)],
   });
-  const result = await admissions.nextResult<KeyResult>(TIMEOUT_MS);
-  await admissions.running.closed;
-  place.log(`${whole(keys)} keys: ${whole(median(result.admissionNs))} ns an admission`);
-  return result;
+  try {
+    const result = await admissions.nextResult<KeyResult>(TIMEOUT_MS);
+    place.log(`${whole(keys)} keys: ${whole(nsOf(result))} ns an admission`);
+    return result;
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    place.log(`${whole(keys)} keys: ${problem}`);
+    return { keys, problem };
+  } finally {
+    await admissions.running.stop("SIGKILL", 0);
+  }
 }
