@@ -169,7 +169,7 @@ export async function createGateway(options: {
     for (const row of rows) await closeHolder(database, clock, String(row["id"]));
   };
   metrics.spoolUnfolded = () =>
-    [shipper, ...replays.map((replay) => replay.shipper)].reduce((sum, each) => sum + each.unfolded, 0);
+    spool.appended - shipper.folded + replays.reduce((sum, replay) => sum + replay.shipper.unfolded, 0);
   for (const { finished } of replays) finished.catch((error: unknown) => logger.error({ err: error }, "replay failed"));
 
   const gateway: Gateway = {

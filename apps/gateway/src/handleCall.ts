@@ -83,7 +83,7 @@ function findRoute(gateway: Gateway, request: IncomingMessage, caller: Caller): 
   const nowMs = gateway.clock.nowMs();
   if (gateway.isDraining()) return REFUSALS.draining;
   if (gateway.spool.failure !== undefined) return REFUSALS.spool;
-  const standing = caller.refuse(nowMs, request.socket.remoteAddress ?? "");
+  const standing = caller.refuse(nowMs, request.socket);
   if (standing !== undefined) return standing;
   const route = findEndpoint(gateway, request);
   if ("code" in route) return route;

@@ -13,7 +13,7 @@ export const foldCalls = defineJob({
     source: z.string(),
     /** The number of the first call in `records`. */
     sequence: z.int().positive(),
-    /** Call records, a line each, in order. */
+    /** Call records in order, separated by semicolons. */
     records: z.string(),
   }),
   attempts: 3,

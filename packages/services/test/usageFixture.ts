@@ -2,7 +2,7 @@ import type { schema } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
 import { newId, toMicros } from "@tollgate/kernel";
 import { walletBudgetId } from "../src/budgets/index.ts";
-import { foldCalls } from "../src/metering/index.ts";
+import { foldCalls, RECORD_SEPARATOR } from "../src/metering/index.ts";
 import type { ServiceFixture } from "./serviceFixture.ts";
 
 /** Calls as a gateway would have made them, folded as a worker would fold them. */
@@ -47,10 +47,10 @@ export async function makeCalls(fixture: ServiceFixture, calls: readonly MadeCal
       100,
       2_000,
       draws,
-    ].join("\t");
+    ].join(" ");
   });
   const { database } = fixture.as();
-  await foldCalls(database, fixture.clock, { source, sequence: 1, records: `${lines.join("\n")}\n` });
+  await foldCalls(database, fixture.clock, { source, sequence: 1, records: lines.join(RECORD_SEPARATOR) });
   return ids;
 }
 

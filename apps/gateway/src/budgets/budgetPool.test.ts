@@ -91,7 +91,7 @@ class Economy {
         used: BigInt(this.used),
         held: BigInt(this.held),
       };
-      const plan = planLease(request, facts, totals);
+      const plan = planLease(request, facts, totals, undefined);
       this.held += Number(plan.heldDelta);
       this.#leases.set(holderId, { ...totals, granted: plan.granted, returned: plan.returned });
       return plan.result;
@@ -318,6 +318,21 @@ describe("one gateway's slices", () => {
     asked[1]?.answer(granted(35n));
     await later;
     expect(slice.remaining).toBe(5);
+  });
+
+  it("asks for whole calls, so that no other call can take a part of one away meanwhile", async () => {
+    const { pool, slice, asked, granted } = scriptedPool({ id: "gw_1.0" });
+    const small = pool.wait(slice, 100);
+    await vi.advanceTimersByTimeAsync(0);
+    asked[0]?.answer(granted(100n, 900n));
+    await small;
+    const large = pool.wait(slice, 150);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(asked[1]?.requests[0]).toMatchObject({ returnedTotal: 100n, demand: 150n, granule: 150n });
+    expect(slice.remaining).toBe(0);
+    asked[1]?.answer(granted(250n, 850n));
+    await large;
+    expect(slice.remaining).toBe(150);
   });
 
   it("takes back what a call did not need even while its run cannot be renewed", async () => {

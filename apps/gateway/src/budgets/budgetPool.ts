@@ -142,11 +142,15 @@ export class BudgetPool {
 
   /** What is not spent goes back with the next request. */
   #putBack(slice: BudgetSlice): void {
+    this.#handBack(slice);
+    slice.taken = 0;
+  }
+
+  #handBack(slice: BudgetSlice): void {
     if (slice.remaining === 0) return;
     slice.returnedTotal += BigInt(slice.remaining);
     slice.remaining = 0;
     slice.refillMark = 0;
-    slice.taken = 0;
     slice.hasUnsentReturn = true;
   }
 
@@ -218,9 +222,11 @@ export class BudgetPool {
       demand += amount;
       if (granule === 0 || amount < granule) granule = amount;
     }
+    // Too little for whoever waits, it is worth more to the budget: with what is left there it may be enough. What is
+    // enough belongs to calls that were woken and not served yet, so it is not counted against those who wait now.
+    const isFragment = slice.waiters.length > 0 && slice.remaining < granule;
     if (granule === 0) granule = slice.takenAmount;
-    if (nowMs >= slice.spendableUntilMs) this.#putBack(slice);
-    demand = Math.max(0, demand - slice.remaining);
+    if (isFragment || nowMs >= slice.spendableUntilMs) this.#handBack(slice);
     const elapsedSeconds = Math.max(0.001, (nowMs - slice.askedAtMs) / 1_000);
     const rate = slice.askedAtMs === 0 ? 0 : Math.max(0, slice.taken) / elapsedSeconds;
     const reserve = Math.ceil(rate * this.#options.sliceSeconds) - slice.remaining;

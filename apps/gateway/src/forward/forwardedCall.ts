@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { STATUS_CODES } from "node:http";
 import { ERROR_CODES } from "@tollgate/kernel";
 import type { CallOutcome } from "@tollgate/services/metering";
+import { formatFinishedCall } from "@tollgate/services/metering";
 import type { Refusal } from "../admission/refusal.ts";
 import { REFUSALS } from "../admission/refusal.ts";
 import type { Reservation } from "../admission/reserve.ts";
@@ -24,6 +26,7 @@ import type { UpstreamTarget } from "./upstreamPools.ts";
 const TOKEN_FRESH_MS = 30_000;
 const TOKEN_LIFETIME_MS = 55_000;
 const CLIENT_CLOSED_STATUS = 499;
+const SMALL_BODY_BYTES = 4_096;
 /** What a status line may hold (RFC 9112, section 4). An upstream may send anything; the HTTP server throws at the rest. */
 const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
@@ -129,12 +132,11 @@ export class ForwardedCall implements SpoolWaiter {
     this.#tries += 1;
     this.#isAtTarget = true;
     target.inFlight += 1;
-    const { headers: incoming, rawHeaders, socket } = this.#request;
+    const { headers: incoming, rawHeaders } = this.#request;
     const headers = requestHeaders(rawHeaders, incoming.connection);
     headers.push("authorization", token.authorization);
     headers.push("traceparent", traceparentOf(incoming["traceparent"] as string | undefined));
     headers.push("tollgate-call-id", this.#callId);
-    headers.push("x-forwarded-for", socket.remoteAddress ?? "", "x-forwarded-proto", "http");
     const request = {
       path: target.basePath + path,
       method: this.#request.method as "GET",
@@ -169,7 +171,8 @@ export class ForwardedCall implements SpoolWaiter {
     if (status < 200) return true;
     this.#resume = resume;
     this.#status = status;
-    this.#statusMessage = REASON_PHRASE.test(statusMessage) ? statusMessage : "";
+    this.#statusMessage =
+      statusMessage === STATUS_CODES[status] || !REASON_PHRASE.test(statusMessage) ? "" : statusMessage;
     this.#head = readAnswerHead(rawHeaders);
     this.#target?.succeeded();
     // A stream's head goes out at once, even if its first event takes its time. A body of known length comes along with it.
@@ -300,7 +303,19 @@ export class ForwardedCall implements SpoolWaiter {
     const subject = this.#caller.recordSubject(this.#holderId, this.#route.endpoint.id);
     const units = isFree ? 0 : this.#units;
     const price = reserved === "charged" ? unitPriceMicros : 0;
-    const record = `${this.#callId}\t${this.#startedAtMs}\t${subject}\t${outcome}\t${status}\t${latencyMs}\t${units}\t${price}\t${this.#chargedMicros}\t${this.#requestBytes()}\t${this.#answerBytes}\t${draws}`;
+    const record = formatFinishedCall(subject, {
+      id: this.#callId,
+      startedAtMs: this.#startedAtMs,
+      outcome,
+      status,
+      latencyMs,
+      units,
+      unitPriceMicros: price,
+      chargedMicros: this.#chargedMicros,
+      requestBytes: this.#requestBytes(),
+      responseBytes: this.#answerBytes,
+      draws,
+    });
     this.#gateway.metrics.inFlight -= 1;
     this.#gateway.metrics.countCall(outcome, latencyMs);
     this.#gateway.spool.append(this.#caller.partition, record, this);
@@ -323,7 +338,13 @@ export class ForwardedCall implements SpoolWaiter {
     if (this.#response.destroyed) return;
     if (!wasStreaming) this.#writeHead(true);
     else if (this.#isMeasured()) this.#response.addTrailers({ "Tollgate-Price": String(this.#chargedMicros) });
-    this.#response.end(this.#finalChunk);
+    const chunk = this.#finalChunk;
+    // A small body leaves in one piece with its head: as text of the same bytes, which node puts behind the head's text.
+    if (chunk !== undefined && !wasStreaming && chunk.length <= SMALL_BODY_BYTES) {
+      this.#response.end(chunk.toString("latin1"), "latin1");
+    } else {
+      this.#response.end(chunk);
+    }
   }
 
   onRecordFailed(): void {
@@ -363,11 +384,12 @@ export class ForwardedCall implements SpoolWaiter {
       headers.push("Tollgate-Balance", String(wallet.available + wallet.remaining));
     const window = this.#caller.keyWindow;
     if (window !== undefined) {
-      headers.push("RateLimit-Policy", `"key";q=${window.limit};w=1`);
+      headers.push("RateLimit-Policy", window.policy);
       headers.push("RateLimit", `"key";r=${window.remaining(this.#gateway.clock.nowMs())};t=1`);
     }
     for (const part of this.#route.api.deprecationHeaders) headers.push(part);
-    this.#response.writeHead(this.#status, this.#statusMessage, headers);
+    if (this.#statusMessage === "") this.#response.writeHead(this.#status, headers);
+    else this.#response.writeHead(this.#status, this.#statusMessage, headers);
   }
 
   #expectedPrice(): number {

@@ -24,7 +24,10 @@ const NOT_TO_UPSTREAM = new Set([
   "traceparent",
   "tollgate-call-id",
   "tollgate-units",
+  // Who calls is the token's to say; what a caller says of itself here would be believed.
+  "forwarded",
   "x-forwarded-for",
+  "x-forwarded-host",
   "x-forwarded-proto",
 ]);
 

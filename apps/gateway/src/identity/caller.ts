@@ -61,11 +61,12 @@ export class Caller {
   }
 
   /** Whether the key may be used at all, now, from an address. */
-  refuse(nowMs: number, address: string): Refusal | undefined {
+  refuse(nowMs: number, socket: { readonly remoteAddress?: string | undefined }): Refusal | undefined {
     if (this.#refusal !== undefined) return this.#refusal;
     const { expiresAtMs } = this.record;
     if (expiresAtMs !== null && nowMs >= expiresAtMs) return REFUSALS.expiredKey;
-    if (this.#allowed !== undefined && !isListed(this.#allowed, address)) return REFUSALS.address;
+    // Asking a socket for its address costs a system call: only for keys that care.
+    if (this.#allowed !== undefined && !isListed(this.#allowed, socket.remoteAddress ?? "")) return REFUSALS.address;
     return undefined;
   }
 

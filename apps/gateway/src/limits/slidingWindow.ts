@@ -7,19 +7,35 @@ const SLOT_MS = 50;
 const SLOTS = 1_000 / SLOT_MS + 1;
 
 export class SlidingWindow {
-  limit: number;
+  #limit: number;
+  #policy: string;
   readonly #slots = new Int32Array(SLOTS);
   #count = 0;
   #slot = 0;
 
   constructor(limit: number) {
-    this.limit = limit;
+    this.#limit = limit;
+    this.#policy = policyOf(limit);
+  }
+
+  get limit(): number {
+    return this.#limit;
+  }
+
+  set limit(limit: number) {
+    this.#limit = limit;
+    this.#policy = policyOf(limit);
+  }
+
+  /** The limit as `RateLimit-Policy` states it (draft-ietf-httpapi-ratelimit-headers-11). */
+  get policy(): string {
+    return this.#policy;
   }
 
   /** How many more calls may pass now; 0 when none may. */
   remaining(nowMs: number): number {
     this.#advance(nowMs);
-    return Math.max(0, this.limit - this.#count);
+    return Math.max(0, this.#limit - this.#count);
   }
 
   /** Counts a call. Only after {@link remaining} was seen to be above 0. @returns where it was counted */
@@ -49,3 +65,5 @@ export class SlidingWindow {
     this.#slot = slot;
   }
 }
+
+const policyOf = (limit: number): string => `"key";q=${limit};w=1`;

@@ -65,6 +65,11 @@ export class Spool {
     return this.#failure;
   }
 
+  /** How many calls were appended. */
+  get appended(): number {
+    return this.#sequences.reduce((sum, sequence) => sum + sequence, 0);
+  }
+
   /** Whether everything that was appended is on file, or has failed. */
   get isSettled(): boolean {
     return this.#pending.length === 0 && !this.#isSyncing;
@@ -81,7 +86,7 @@ export class Spool {
     }
     const sequence = (this.#sequences[partition] ?? 0) + 1;
     this.#sequences[partition] = sequence;
-    this.#pendingText += `${partition}\t${sequence}\t${record}\n`;
+    this.#pendingText += `${partition} ${sequence} ${record}\n`;
     this.#pending.push(waiter);
     if (this.#isScheduled) return;
     this.#isScheduled = true;
@@ -117,11 +122,9 @@ export class Spool {
       closeSync(this.#descriptor);
       this.#descriptor = this.#openSegment();
     }
-    const bytes = Buffer.from(text, "latin1");
-    for (let offset = 0; offset < bytes.length; ) {
-      offset += writeSync(this.#descriptor, bytes, offset, bytes.length - offset);
-    }
-    this.#segmentBytes += bytes.length;
+    // Records are ASCII: a character is a byte, and what a full disk left unwritten can be cut off and written again.
+    for (let rest = text; rest !== ""; ) rest = rest.slice(writeSync(this.#descriptor, rest, null, "latin1"));
+    this.#segmentBytes += text.length;
   }
 
   #tell(waiters: SpoolWaiter[]): void {

@@ -2,6 +2,7 @@ import { closeSync, openSync, readdirSync, readSync, rmSync, unlinkSync } from "
 import { join } from "node:path";
 import { foldCalls } from "@tollgate/contracts";
 import type { Clock, Logger } from "@tollgate/kernel";
+import { RECORD_SEPARATOR } from "@tollgate/services/metering";
 import { SPOOL_PARTITIONS } from "./spool.ts";
 
 /**
@@ -33,25 +34,19 @@ export interface ShipperOptions {
 interface Segment {
   readonly number: number;
   readonly path: string;
-  descriptor: number;
+  readonly descriptor: number;
   offset: number;
+  /** The beginning of a line whose end has not been read yet. */
   carry: string;
-  /** Calls that were read and are not folded yet. */
-  unfolded: number;
+  /** The last call of each partition that was read from it. */
+  readonly last: number[];
   isRead: boolean;
-}
-
-interface Line {
-  readonly sequence: number;
-  readonly record: string;
-  readonly segment: Segment;
 }
 
 interface Batch {
   readonly sequence: number;
   readonly last: number;
   readonly records: string;
-  readonly segments: Map<Segment, number>;
   sentAtMs: number;
   attempt: number;
   isSending: boolean;
@@ -59,13 +54,18 @@ interface Batch {
 
 interface Partition {
   readonly source: string;
-  readonly lines: Line[];
+  /** Records that wait to be sent, with their numbers in front. The numbers have no gaps. */
+  records: string[];
   head: number;
+  /** The number of the last record that was read, and of the last that is folded. */
+  read: number;
+  folded: number;
   batch: Batch | undefined;
 }
 
 const BATCH_CALLS_MAX = 2_000;
-const QUEUED_LINES_MAX = 30_000;
+const QUEUED_RECORDS_MAX = 30_000;
+const RECORDS_DROPPED_AT_ONCE = 10_000;
 const READ_BYTES = 1 << 20;
 const LOOK_UP_AFTER_MS = 1_000;
 const RESEND_AFTER_MS = 3_000;
@@ -79,8 +79,7 @@ export class SpoolShipper {
   readonly #segments: Segment[] = [];
   readonly #buffer = Buffer.allocUnsafe(READ_BYTES);
   readonly #timer: NodeJS.Timeout;
-  #queuedLines = 0;
-  #marks = new Map<string, number>();
+  #queuedRecords = 0;
   #gathering: NodeJS.Timeout | undefined;
   #isLookingUp = false;
   #isStarted = false;
@@ -93,22 +92,33 @@ export class SpoolShipper {
     this.#options = options;
     this.#partitions = Array.from({ length: SPOOL_PARTITIONS }, (_, index) => ({
       source: `${options.runId}/${index}`,
-      lines: [],
+      records: [],
       head: 0,
+      read: 0,
+      folded: 0,
       batch: undefined,
     }));
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#timer.unref();
   }
 
-  /** Calls that are on file and not known to be folded. */
+  /** How many calls are known to be folded. */
+  get folded(): number {
+    return this.#partitions.reduce((sum, partition) => sum + partition.folded, 0);
+  }
+
+  /** Calls that were read from the file and are not known to be folded. */
   get unfolded(): number {
-    return this.#segments.reduce((sum, segment) => sum + segment.unfolded, 0);
+    return this.#partitions.reduce((sum, partition) => sum + partition.read - partition.folded, 0);
   }
 
   /** For a run that has ended: learns what is folded already, so that only the rest is sent. */
   async skipFolded(): Promise<void> {
-    this.#marks = await this.#options.ports.readFolded(this.#partitions.map((partition) => partition.source));
+    const marks = await this.#options.ports.readFolded(this.#partitions.map((partition) => partition.source));
+    for (const partition of this.#partitions) {
+      partition.folded = marks.get(partition.source) ?? 0;
+      partition.read = partition.folded;
+    }
     this.#isStarted = true;
     this.#pump();
   }
@@ -128,7 +138,7 @@ export class SpoolShipper {
     const batch = partition?.batch;
     if (partition === undefined || batch === undefined || through < batch.last) return;
     partition.batch = undefined;
-    for (const [segment, calls] of batch.segments) segment.unfolded -= calls;
+    partition.folded = batch.last;
     this.#dropFolded();
     this.#pump();
   }
@@ -156,7 +166,7 @@ export class SpoolShipper {
   }
 
   #isEmpty(): boolean {
-    return this.#isStarted && this.#segments.every((segment) => segment.unfolded === 0) && !this.#hasUnread;
+    return this.#isStarted && !this.#hasUnread && this.unfolded === 0;
   }
 
   #pump(): void {
@@ -170,7 +180,7 @@ export class SpoolShipper {
       return;
     }
     for (const partition of this.#partitions) {
-      if (partition.batch === undefined && partition.head < partition.lines.length) this.#sendNext(partition);
+      if (partition.batch === undefined && partition.head < partition.records.length) this.#sendNext(partition);
     }
     this.#dropFolded();
     if (this.#onEmpty.length > 0 && this.#isEmpty()) {
@@ -178,14 +188,14 @@ export class SpoolShipper {
     }
   }
 
-  /** Reads on, in the order of writing, until enough lines are waiting. */
+  /** Reads on, in the order of writing, until enough records are waiting. */
   #read(): void {
     this.#findSegments();
     this.#hasUnread = false;
     const open = this.#options.openSegment();
     for (const segment of this.#segments) {
       if (segment.isRead) continue;
-      while (this.#queuedLines < QUEUED_LINES_MAX) {
+      while (this.#queuedRecords < QUEUED_RECORDS_MAX) {
         const bytes = readSync(segment.descriptor, this.#buffer, 0, READ_BYTES, segment.offset);
         if (bytes === 0) {
           segment.isRead = open === undefined || segment.number < open;
@@ -195,7 +205,7 @@ export class SpoolShipper {
         segment.offset += bytes;
         this.#takeLines(segment, this.#buffer.toString("latin1", 0, bytes));
       }
-      if (this.#queuedLines >= QUEUED_LINES_MAX) {
+      if (this.#queuedRecords >= QUEUED_RECORDS_MAX) {
         this.#hasUnread = true;
         return;
       }
@@ -206,48 +216,37 @@ export class SpoolShipper {
     const lines = (segment.carry + text).split("\n");
     segment.carry = lines.pop() ?? "";
     for (const line of lines) {
-      const first = line.indexOf("\t");
-      const second = line.indexOf("\t", first + 1);
-      const partition = this.#partitions[Number(line.slice(0, first))];
+      const first = line.indexOf(" ");
+      const second = line.indexOf(" ", first + 1);
+      const number = Number(line.slice(0, first));
       const sequence = Number(line.slice(first + 1, second));
-      if (partition === undefined || !Number.isSafeInteger(sequence) || second < 0) {
-        throw new RangeError(`${segment.path} holds a line that is not a call: ${line.slice(0, 80)}`);
+      const partition = this.#partitions[number];
+      if (partition === undefined || second < 0 || !(sequence <= partition.read + 1)) {
+        throw new RangeError(`${segment.path} holds a line that is not the next call: ${line.slice(0, 80)}`);
       }
-      if (sequence <= (this.#marks.get(partition.source) ?? 0)) continue;
-      partition.lines.push({ sequence, record: line.slice(first + 1), segment });
-      segment.unfolded += 1;
-      this.#queuedLines += 1;
+      segment.last[number] = sequence;
+      if (sequence <= partition.read) continue;
+      partition.read = sequence;
+      partition.records.push(line.slice(first + 1));
+      this.#queuedRecords += 1;
     }
   }
 
   #sendNext(partition: Partition): void {
-    const end = Math.min(partition.lines.length, partition.head + BATCH_CALLS_MAX);
-    const lines = partition.lines.slice(partition.head, end);
-    const [first] = lines;
-    const last = lines.at(-1);
-    if (first === undefined || last === undefined) return;
-    const segments = new Map<Segment, number>();
-    let records = "";
-    for (const line of lines) {
-      records += line.record;
-      records += "\n";
-      segments.set(line.segment, (segments.get(line.segment) ?? 0) + 1);
-    }
-    partition.head = end;
-    this.#queuedLines -= lines.length;
-    if (partition.head === partition.lines.length || partition.head > 4 * BATCH_CALLS_MAX) {
-      partition.lines.splice(0, partition.head);
+    const waiting = partition.records.length - partition.head;
+    const calls = Math.min(waiting, BATCH_CALLS_MAX);
+    const sequence = partition.read - waiting + 1;
+    const records = partition.records.slice(partition.head, partition.head + calls).join(RECORD_SEPARATOR);
+    partition.head += calls;
+    this.#queuedRecords -= calls;
+    if (calls === waiting) {
+      partition.records = [];
+      partition.head = 0;
+    } else if (partition.head >= RECORDS_DROPPED_AT_ONCE) {
+      partition.records.splice(0, partition.head);
       partition.head = 0;
     }
-    partition.batch = {
-      sequence: first.sequence,
-      last: last.sequence,
-      records,
-      segments,
-      sentAtMs: 0,
-      attempt: 0,
-      isSending: false,
-    };
+    partition.batch = { sequence, last: sequence + calls - 1, records, sentAtMs: 0, attempt: 0, isSending: false };
     void this.#send(partition.source, partition.batch);
   }
 
@@ -267,7 +266,7 @@ export class SpoolShipper {
 
   /** Batches without an acknowledgement: the push may be lost, or the queue, or the worker. */
   #tick(): void {
-    if (this.#queuedLines === 0 && this.#isStarted) this.#pump();
+    if (this.#queuedRecords === 0 && this.#isStarted) this.#pump();
     const nowMs = this.#options.clock.nowMs();
     const overdue = this.#partitions.filter(
       (partition) => partition.batch !== undefined && nowMs - partition.batch.sentAtMs >= LOOK_UP_AFTER_MS,
@@ -301,18 +300,23 @@ export class SpoolShipper {
       if (Number.isNaN(number) || number <= known) continue;
       const path = join(this.#options.directory, name);
       const descriptor = openSync(path, "r");
-      this.#segments.push({ number, path, descriptor, offset: 0, carry: "", unfolded: 0, isRead: false });
+      this.#segments.push({ number, path, descriptor, offset: 0, carry: "", last: [], isRead: false });
     }
   }
 
   #dropFolded(): void {
-    while (this.#segments[0]?.isRead === true && this.#segments[0].unfolded === 0) {
-      const segment = this.#segments.shift();
-      if (segment === undefined) return;
+    for (;;) {
+      const [segment] = this.#segments;
+      if (segment?.isRead !== true || !this.#isFolded(segment)) return;
+      this.#segments.shift();
       closeSync(segment.descriptor);
       unlinkSync(segment.path);
       this.#lastDropped = segment.number;
     }
+  }
+
+  #isFolded(segment: Segment): boolean {
+    return this.#partitions.every((partition, number) => (segment.last[number] ?? 0) <= partition.folded);
   }
 
   /** The end of a line is missing: the process was killed while it wrote, so this call was never answered. */

@@ -1,9 +1,8 @@
 import type { schema } from "@tollgate/db";
 
 /**
- * One finished call, as a gateway writes it to its spool and a worker folds it: a line of fields separated by tabs. None
- * of the fields can contain a tab or a newline (ids, numbers and fixed words), so nothing needs escaping, and a line that
- * was cut by a crash is recognised because it has no newline at its end.
+ * One finished call, as a gateway writes it to its spool and a worker folds it. None of the fields can contain a space, a
+ * semicolon or a newline (they are ids, numbers and fixed words), so nothing needs escaping.
  */
 export type CallOutcome = (typeof schema.CALL_OUTCOMES)[number];
 
@@ -29,6 +28,12 @@ export interface CallRecord {
   readonly draws: string;
 }
 
+/**
+ * Fields are separated by spaces and records by semicolons: characters that JSON need not escape, because a batch travels
+ * as one JSON string and escaping 19 characters of every call costs more than the rest of its journey.
+ */
+const FIELD_SEPARATOR = " ";
+export const RECORD_SEPARATOR = ";";
 const FIELDS = 18;
 
 /** The part of a record that is the same for every call of one key to one endpoint: made once and kept. */
@@ -40,12 +45,30 @@ export function callRecordSubject(
   endpointId: string,
   mode: "live" | "test",
 ): string {
-  return `${holderId}\t${billingAccountId}\t${projectId}\t${keyId}\t${endpointId}\t${mode}`;
+  return `${holderId} ${billingAccountId} ${projectId} ${keyId} ${endpointId} ${mode}`;
 }
 
-/** @throws RangeError for a line that is not a record: a spool that cannot be read must not be dropped. */
-export function parseCallRecord(line: string): CallRecord {
-  const fields = line.split("\t");
+/** What a finished call adds to its subject. */
+export type FinishedCall = Omit<
+  CallRecord,
+  "sequence" | "holderId" | "billingAccountId" | "projectId" | "keyId" | "endpointId" | "mode"
+>;
+
+/** The record of a finished call, without its number: the spool numbers it. */
+export function formatFinishedCall(subject: string, call: FinishedCall): string {
+  return `${call.id} ${call.startedAtMs} ${subject} ${call.outcome} ${call.status} ${call.latencyMs} ${call.units} ${call.unitPriceMicros} ${call.chargedMicros} ${call.requestBytes} ${call.responseBytes} ${call.draws}`;
+}
+
+/** A whole record, as a batch carries it. */
+export function formatCallRecord(record: CallRecord): string {
+  const { holderId, billingAccountId, projectId, keyId, endpointId, mode } = record;
+  const subject = callRecordSubject(holderId, billingAccountId, projectId, keyId, endpointId, mode);
+  return `${record.sequence} ${formatFinishedCall(subject, record)}`;
+}
+
+/** @throws RangeError for a record that cannot be read: a spool that cannot be read must not be dropped. */
+export function parseCallRecord(text: string): CallRecord {
+  const fields = text.split(FIELD_SEPARATOR);
   if (fields.length !== FIELDS) throw new RangeError(`A call record has ${FIELDS} fields, not ${fields.length}`);
   const [sequence, id, startedAtMs, holderId, billingAccountId, projectId, keyId, endpointId, mode, outcome, ...rest] =
     fields as [
@@ -96,7 +119,12 @@ export function parseCallRecord(line: string): CallRecord {
     !Number.isSafeInteger(record.chargedMicros) ||
     record.chargedMicros < 0
   ) {
-    throw new RangeError(`Not a call record: ${line.slice(0, 80)}`);
+    throw new RangeError(`Not a call record: ${text.slice(0, 80)}`);
   }
   return record;
+}
+
+/** The records of a batch. @throws RangeError */
+export function parseCallRecords(records: string): CallRecord[] {
+  return records.split(RECORD_SEPARATOR).map(parseCallRecord);
 }

@@ -5,7 +5,7 @@ import type { TestDatabase } from "@tollgate/testing";
 import { createTestDatabase, FaultProxy } from "@tollgate/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { closeHolder, leaseBudgets, openHolder, walletBudgetId } from "../budgets/index.ts";
-import { callRecordSubject } from "./callRecord.ts";
+import { callRecordSubject, formatFinishedCall, RECORD_SEPARATOR } from "./callRecord.ts";
 import { foldCalls, SourceGapError } from "./foldCalls.ts";
 import { readFoldedMarks } from "./sources.ts";
 
@@ -58,7 +58,19 @@ async function leasedAccount(credit: bigint, leased: bigint) {
   const subject = callRecordSubject(holderId, account.id, account.project, account.key, account.endpoint, "live");
   const source = `${holderId.slice(0, -2)}/0`;
   const record = (sequence: number): string =>
-    `${sequence}\t${newId("call")}\t${Date.parse("2026-03-01T10:30:00Z") + sequence}\t${subject}\tcharged\t200\t12\t1\t${PRICE}\t${PRICE}\t0\t15\t${budgetId}=${PRICE}`;
+    `${sequence} ${formatFinishedCall(subject, {
+      id: newId("call"),
+      startedAtMs: Date.parse("2026-03-01T10:30:00Z") + sequence,
+      outcome: "charged",
+      status: 200,
+      latencyMs: 12,
+      units: 1,
+      unitPriceMicros: PRICE,
+      chargedMicros: PRICE,
+      requestBytes: 0,
+      responseBytes: 15,
+      draws: `${budgetId}=${PRICE}`,
+    })}`;
   return { ...account, holderId, budgetId, source, record };
 }
 
@@ -77,7 +89,7 @@ async function readBooks(account: Account) {
 }
 
 const lines = (account: Account, from: number, to: number): string =>
-  Array.from({ length: to - from + 1 }, (_, index) => account.record(from + index)).join("\n");
+  Array.from({ length: to - from + 1 }, (_, index) => account.record(from + index)).join(RECORD_SEPARATOR);
 
 describe("folding calls", () => {
   it("counts and charges every call of a batch once, in the raw calls, the hourly usage, the accruals and the budget", async () => {
@@ -100,12 +112,12 @@ describe("folding calls", () => {
 
   it("changes nothing when a batch comes again, whole or cut differently", async () => {
     const account = await leasedAccount(100_000n, 50_000n);
-    const all = lines(account, 1, 30).split("\n");
+    const all = lines(account, 1, 30).split(RECORD_SEPARATOR);
     const fold = (from: number, to: number) =>
       foldCalls(database, systemClock, {
         source: account.source,
         sequence: from,
-        records: all.slice(from - 1, to).join("\n"),
+        records: all.slice(from - 1, to).join(RECORD_SEPARATOR),
       });
     await fold(1, 10);
     await fold(1, 10);
@@ -155,13 +167,13 @@ describe("folding calls", () => {
     const proxy = await FaultProxy.start(testDatabase.url);
     const faulty = createDatabase({ url: proxy.url, applicationName: "faulty fold", connectionsMax: 4 });
     try {
-      const all = lines(account, 1, 120).split("\n");
+      const all = lines(account, 1, 120).split(RECORD_SEPARATOR);
       for (let from = 1; from <= 120; from += 10) {
         const round = (from - 1) / 10;
         if (round % 3 === 0) proxy.failCommits(1);
         if (round % 3 === 1) proxy.cutAtCommit("before");
         if (round % 3 === 2) proxy.cutAtCommit("after");
-        const records = all.slice(from - 1, from + 9).join("\n");
+        const records = all.slice(from - 1, from + 9).join(RECORD_SEPARATOR);
         await foldCalls(faulty, systemClock, { source: account.source, sequence: from, records });
       }
       expect(proxy.ordersLeft).toBe(0);

@@ -3,7 +3,7 @@ import type { Database, SqlTransaction } from "@tollgate/db";
 import { withSqlTransaction } from "@tollgate/db";
 import type { Clock } from "@tollgate/kernel";
 import type { CallRecord } from "./callRecord.ts";
-import { parseCallRecord } from "./callRecord.ts";
+import { parseCallRecords } from "./callRecord.ts";
 import type { FoldPlan } from "./planFold.ts";
 import { planFold } from "./planFold.ts";
 
@@ -32,10 +32,7 @@ export async function foldCalls(
   clock: Clock,
   batch: CallBatch,
 ): Promise<{ readonly through: number; readonly calls: number }> {
-  const records = batch.records
-    .split("\n")
-    .filter((line) => line !== "")
-    .map(parseCallRecord);
+  const records = parseCallRecords(batch.records);
   for (const [index, record] of records.entries()) {
     if (record.sequence !== batch.sequence + index) throw new RangeError(`${batch.source} is not in order`);
   }

@@ -1,0 +1,51 @@
+import type { ErrorCode, ProblemDetails } from "@tollgate/kernel";
+import { ERROR_CODES } from "@tollgate/kernel";
+
+/** `OK`, or the code of the failure. */
+export type Answer = "OK" | ErrorCode;
+
+export interface RestAnswer {
+  readonly answer: Answer;
+  readonly status: number;
+  readonly text: string;
+}
+
+const BY_STATUS: ReadonlyMap<number, ErrorCode> = new Map(
+  Object.entries(ERROR_CODES).map(([code, { status }]) => [status, code as ErrorCode]),
+);
+
+/** Calls `keys.read` as `POST /rest/keys/read`. @throws Error for a status that no error of the product has */
+export async function callRest(
+  url: string,
+  procedure: string,
+  input: unknown,
+  token: string | undefined,
+): Promise<RestAnswer> {
+  const response = await fetch(`${url}/rest/${procedure.replaceAll(".", "/")}`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
+    body: JSON.stringify(input),
+  });
+  const text = await response.text();
+  const answer = response.status === 200 ? "OK" : BY_STATUS.get(response.status);
+  if (answer === undefined) throw new Error(`${procedure} answered ${response.status}: ${text}`);
+  return { answer, status: response.status, text };
+}
+
+/** The answer of a call that has to succeed. @throws Error if it does not */
+export async function mustCallRest<Output>(
+  url: string,
+  procedure: string,
+  input: unknown,
+  token: string | undefined,
+): Promise<Output> {
+  const { answer, text } = await callRest(url, procedure, input, token);
+  if (answer !== "OK") throw new Error(`${procedure} answered ${answer}: ${text}`);
+  return JSON.parse(text) as Output;
+}
+
+/** The problem document of a failed call. */
+export const problemOf = ({ text }: RestAnswer): ProblemDetails => JSON.parse(text) as ProblemDetails;

@@ -1,0 +1,265 @@
+import type { Answer } from "./callRest.ts";
+import type { Tenant } from "./tenant.ts";
+import { API } from "./tenant.ts";
+
+/**
+ * Who gets which answer from which procedure, with the ids of the tenant `victim` in every id field. A stranger's id is
+ * NOT_FOUND, a role that is too low FORBIDDEN, a token that is none UNAUTHORIZED.
+ */
+export const CALLERS = [
+  "no token",
+  "wrong token",
+  "expired token",
+  "banned",
+  "stranger",
+  "neighbour",
+  "owner",
+  "admin",
+  "developer",
+  "billing",
+  "viewer",
+  "operator",
+  "service",
+] as const;
+export type Caller = (typeof CALLERS)[number];
+
+/** Who has no business with the victim. */
+export const OUTSIDERS: readonly Caller[] = ["no token", "wrong token", "expired token", "banned", "stranger"];
+
+type Answers = Readonly<Record<Caller, Answer>>;
+type Members = readonly ("owner" | "admin" | "developer" | "billing" | "viewer")[];
+
+export interface Expectation {
+  readonly answers: Answers;
+  /** Instead of the derived input, or of some of its fields. */
+  readonly input?: (victim: Tenant) => Readonly<Record<string, unknown>>;
+  /** Whether {@link input} is all there is to the input. */
+  readonly isWholeInput?: boolean;
+  /** Which of several inputs of one procedure this is. */
+  readonly variant?: string;
+  /** Why an outsider's call may change something that names the victim. */
+  readonly reachesVictim?: string;
+  /** Why a refused call may leave a trace. */
+  readonly refusalIsCounted?: string;
+}
+
+const fill = (answer: Answer, callers: readonly Caller[]): Partial<Answers> =>
+  Object.fromEntries(callers.map((caller) => [caller, answer]));
+const everybody = (answer: Answer): Answers => fill(answer, CALLERS) as Answers;
+
+const UNKNOWN = fill("UNAUTHORIZED", ["no token", "wrong token", "expired token", "banned"]);
+const EVERY_ROLE: Members = ["owner", "admin", "developer", "billing", "viewer"];
+
+/** Procedures for anyone, whatever token they come with. */
+const publicly = (answer: Answer = "OK"): Answers => everybody(answer);
+
+/** Procedures about the caller's own things. */
+const people = (answer: Answer = "OK", others: Partial<Answers> = {}): Answers => ({
+  ...everybody(answer),
+  ...UNKNOWN,
+  service: "FORBIDDEN",
+  ...others,
+});
+
+const operators = (): Answers => ({ ...everybody("FORBIDDEN"), ...UNKNOWN, operator: "OK" });
+const services = (): Answers => ({ ...everybody("FORBIDDEN"), ...UNKNOWN, service: "OK" });
+const operatorsAndServices = (): Answers => ({ ...operators(), service: "OK" });
+
+/** Procedures about a project, for some of its roles. An operator is no member. */
+const members = (roles: Members): Answers => ({
+  ...everybody("NOT_FOUND"),
+  ...UNKNOWN,
+  ...fill("FORBIDDEN", EVERY_ROLE),
+  ...fill("OK", roles),
+  service: "FORBIDDEN",
+});
+
+/** The same, where operators and services look in as well. */
+const membersAndMachinery = (roles: Members): Answers => ({ ...members(roles), operator: "OK", service: "OK" });
+
+/** Procedures about one person's own things, which nobody else has any business with. */
+const only = (...callers: Caller[]): Answers => ({ ...people("NOT_FOUND"), ...fill("OK", callers) });
+
+/** Whoever is in any project of the billing account may look. */
+const accountMembers = (): Answers => ({ ...membersAndMachinery(EVERY_ROLE), neighbour: "OK" });
+
+const viewerOf = ({ people: { viewer } }: Tenant) => ({ email: viewer.email });
+const OWN_ADDRESS = "the address is its owner's, whoever types it";
+const THE_KEY_ITSELF = "whoever has a leaked key may say so";
+const GUESSING = "guesses are counted";
+
+const DEVELOPERS: Members = ["owner", "admin", "developer"];
+const ADMINS: Members = ["owner", "admin"];
+
+export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expectation[]>> = {
+  "balance.current": { answers: accountMembers() },
+  "balance.ledger": { answers: accountMembers() },
+  "balance.listAdjustments": { answers: accountMembers() },
+  "balance.listGrants": { answers: accountMembers() },
+  "balance.increment": { answers: operators() },
+  "balance.decrement": { answers: operators() },
+  "balance.transfer": {
+    answers: operators(),
+    input: ({ people: { viewer } }) => ({ toBillingAccountId: viewer.billingAccountId }),
+  },
+
+  "billing.listTiers": { answers: publicly() },
+  "billing.readAccount": {
+    answers: { ...only("owner", "operator"), service: "OK" },
+  },
+
+  "catalog.publish": { answers: operatorsAndServices(), input: () => ({ ...API, name: "tides" }) },
+  "catalog.update": { answers: operatorsAndServices(), input: () => ({ name: API.name, description: "Rain" }) },
+  "catalog.deprecate": { answers: operatorsAndServices(), input: () => ({ name: API.name }) },
+  "catalog.remove": { answers: operatorsAndServices(), input: () => ({ name: API.name }) },
+  "catalog.get": { answers: operatorsAndServices(), input: () => ({ name: API.name }) },
+  "catalog.list": { answers: operatorsAndServices() },
+  "catalog.index": { answers: publicly() },
+  "catalog.search": { answers: publicly() },
+  "catalog.api": { answers: publicly(), input: () => ({ name: API.name }) },
+  "catalog.listCategories": { answers: publicly() },
+  "catalog.pricing": { answers: publicly() },
+
+  "customers.create": { answers: operatorsAndServices() },
+  "customers.markVerified": { answers: operatorsAndServices() },
+  "customers.read": [
+    { answers: only("viewer", "operator"), variant: "by id" },
+    { answers: only("viewer", "operator"), variant: "by address", input: viewerOf, isWholeInput: true },
+  ],
+  "customers.me": { answers: people() },
+  "customers.list": { answers: operators() },
+  "customers.login": {
+    answers: publicly("UNAUTHORIZED"),
+    input: viewerOf,
+    refusalIsCounted: GUESSING,
+  },
+  "customers.refresh": {
+    answers: publicly("UNAUTHORIZED"),
+    // The victim's session with another secret: not sealed by this deployment.
+    input: ({ people: { viewer } }) => ({
+      refreshToken: viewer.refreshToken.replace(/_[0-9A-Za-z]{32}_/, `_${"a".repeat(32)}_`),
+    }),
+  },
+  "customers.logout": { answers: people() },
+  "customers.update": { answers: operators() },
+  "customers.updateName": { answers: people() },
+  "customers.delete": [
+    { answers: only("viewer", "operator"), variant: "by id" },
+    { answers: people(), variant: "oneself", input: () => ({}), isWholeInput: true },
+  ],
+  "customers.readErasure": {
+    answers: operators(),
+    input: ({ people: { departed } }) => ({ id: departed.customerId }),
+  },
+  "customers.ban": { answers: operators() },
+  "customers.unban": { answers: operators(), input: ({ people: { banned } }) => ({ id: banned.customerId }) },
+  "customers.listSessions": { answers: people() },
+  "customers.revokeSession": { answers: only("owner") },
+  "customers.revokeAllSessions": { answers: people() },
+  "customers.exportData": { answers: people() },
+
+  "emails.send": { answers: services(), input: ({ people: { viewer } }) => ({ to: viewer.email }) },
+  "emails.listSent": { answers: operators(), input: ({ people: { viewer } }) => ({ to: viewer.email }) },
+  "emails.suppress": { answers: operators(), input: viewerOf },
+  "emails.unsuppress": { answers: operators(), input: viewerOf },
+
+  "keys.generate": { answers: members(DEVELOPERS) },
+  "keys.list": { answers: members(EVERY_ROLE) },
+  "keys.read": { answers: members(EVERY_ROLE) },
+  "keys.update": { answers: members(DEVELOPERS), input: () => ({ name: "Renamed" }) },
+  "keys.rotate": { answers: members(DEVELOPERS) },
+  "keys.revoke": { answers: members(DEVELOPERS) },
+  "keys.block": bySubject({ message: "Blocked" }),
+  "keys.unblock": bySubject({}),
+  "keys.verify": { answers: services(), input: ({ keyText }) => ({ key: keyText }) },
+  "keys.reportLeaked": {
+    answers: publicly(),
+    input: ({ keyText }) => ({ key: keyText }),
+    reachesVictim: THE_KEY_ITSELF,
+  },
+
+  "oauth.start": { answers: publicly(), input: () => ({ provider: "github" }) },
+  "oauth.complete": { answers: publicly("BAD_REQUEST"), input: () => ({ provider: "github" }) },
+  "oauth.link": { answers: people(), input: () => ({ provider: "github" }) },
+  // The owners of both tenants have linked one.
+  "oauth.unlink": { answers: only("owner", "stranger"), input: () => ({ provider: "github" }) },
+  "oauth.list": { answers: people() },
+
+  "onboarding.sendVerificationEmail": { answers: publicly(), input: viewerOf, reachesVictim: OWN_ADDRESS },
+  "onboarding.completeSignup": { answers: publicly("BAD_REQUEST"), input: viewerOf },
+  "onboarding.recover": { answers: publicly(), input: viewerOf, reachesVictim: OWN_ADDRESS },
+  "onboarding.resetPassword": { answers: publicly("BAD_REQUEST") },
+  "onboarding.requestEmailChange": {
+    // It is the viewer's address already.
+    answers: people("OK", { viewer: "BAD_REQUEST" }),
+    input: viewerOf,
+    reachesVictim: OWN_ADDRESS,
+  },
+  "onboarding.confirmEmailChange": { answers: people("BAD_REQUEST"), input: viewerOf },
+  "onboarding.track": {
+    answers: publicly(),
+    input: ({ people: { viewer } }) => ({ id: "visitor-0001", email: viewer.email }),
+    reachesVictim: OWN_ADDRESS,
+  },
+  "onboarding.joinWaitlist": { answers: publicly(), input: viewerOf, reachesVictim: OWN_ADDRESS },
+
+  "projects.create": [
+    { answers: only("owner"), variant: "for a billing account" },
+    { answers: people(), variant: "for their own", input: () => ({ name: "Mine" }), isWholeInput: true },
+  ],
+  "projects.list": { answers: people() },
+  "projects.read": { answers: members(EVERY_ROLE) },
+  "projects.rename": { answers: members(ADMINS) },
+  "projects.delete": { answers: members(["owner"]) },
+  "projects.listMembers": { answers: members(EVERY_ROLE) },
+  "projects.invite": [
+    { answers: members(ADMINS), variant: "a viewer", input: () => ({ role: "viewer" }) },
+    { answers: members(["owner"]), variant: "an owner", input: () => ({ role: "owner" }) },
+  ],
+  "projects.listInvites": { answers: members(ADMINS) },
+  "projects.listReceivedInvites": { answers: people() },
+  "projects.acceptInvite": { answers: only("viewer"), input: ({ inviteToViewer }) => ({ id: inviteToViewer }) },
+  "projects.declineInvite": { answers: only("viewer"), input: ({ inviteToViewer }) => ({ id: inviteToViewer }) },
+  "projects.revokeInvite": { answers: members(ADMINS) },
+  "projects.changeRole": [
+    { answers: members(ADMINS), variant: "to billing", input: () => ({ role: "billing" }) },
+    { answers: members(["owner"]), variant: "to owner", input: () => ({ role: "owner" }) },
+    {
+      answers: members(["owner"]),
+      variant: "of an owner",
+      input: ({ people: { coOwner } }) => ({ customerId: coOwner.customerId, role: "viewer" }),
+    },
+  ],
+  "projects.removeMember": [
+    { answers: members(ADMINS), variant: "a viewer" },
+    {
+      answers: members(["owner"]),
+      variant: "an owner",
+      input: ({ people: { coOwner } }) => ({ customerId: coOwner.customerId }),
+    },
+  ],
+  "projects.leave": { answers: members(EVERY_ROLE) },
+  "projects.transferOwnership": { answers: members(["owner"]) },
+  "projects.setMonthlySpendCap": { answers: members(["owner", "admin", "billing"]) },
+
+  "usage.read": { answers: membersAndMachinery(EVERY_ROLE) },
+  "usage.monthlyTotal": { answers: membersAndMachinery(EVERY_ROLE) },
+  "usage.monthly": { answers: services(), input: ({ ids }) => ({ endpoints: [ids["ep"]] }) },
+  "usage.calls": { answers: membersAndMachinery(EVERY_ROLE) },
+  "usage.trace": { answers: membersAndMachinery(EVERY_ROLE) },
+};
+
+/** Each of the three ways to say which keys are meant. */
+function bySubject(fields: Readonly<Record<string, unknown>>): Expectation[] {
+  const subjects = [
+    ["one key", "keyId", "key"],
+    ["a project's", "projectId", "prj"],
+    ["a customer's", "customerId", "cus"],
+  ] as const;
+  return subjects.map(([variant, field, prefix]) => ({
+    answers: operators(),
+    variant,
+    input: ({ ids }: Tenant) => ({ ...fields, [field]: ids[prefix] }),
+    isWholeInput: true,
+  }));
+}

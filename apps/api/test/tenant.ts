@@ -1,0 +1,198 @@
+import type { GeneratedKey, Project, ProjectInvite, SessionTokens } from "@tollgate/contracts";
+import { schema } from "@tollgate/db";
+import { newId } from "@tollgate/kernel";
+import { walletBudgetId } from "@tollgate/services/budgets";
+import { foldCalls } from "@tollgate/services/metering";
+import { provisionCustomer } from "@tollgate/services/seed";
+import { mustCallRest } from "./callRest.ts";
+import type { TestApi } from "./testApi.ts";
+
+/** Who belongs to a tenant. `neighbour` is in another project of the same billing account, and in no other. */
+export const ROLES = ["owner", "admin", "developer", "billing", "viewer"] as const;
+export type Role = (typeof ROLES)[number];
+export type TenantPerson = Role | "coOwner" | "neighbour" | "banned" | "departed";
+
+export interface Person {
+  readonly customerId: string;
+  readonly email: string;
+  readonly billingAccountId: string;
+  /** The access token; undefined for those who have lost their access. */
+  readonly token: string;
+  readonly refreshToken: string;
+}
+
+/** A customer of the product with everything that one has: people, projects, keys, money, usage, mails, invitations. */
+export interface Tenant {
+  readonly people: Readonly<Record<TenantPerson, Person>>;
+  /** What an id field is filled with, by the prefix of the id. */
+  readonly ids: Readonly<Record<string, string>>;
+  readonly keyText: string;
+  /** An invitation of the viewer to the tenant's other project. */
+  readonly inviteToViewer: string;
+  /** An owner's token of before everybody else's time: it has expired. */
+  readonly expiredToken: string;
+}
+
+export const PASSWORD = "seven green llamas";
+const TOKEN_LIFETIME_MS = 15 * 60_000;
+const WALLET_MICROS = "10000000";
+
+export const API = {
+  name: "weather",
+  displayName: "Weather",
+  description: "The weather of tomorrow",
+  category: "data",
+  openapi: {
+    openapi: "3.1.0",
+    info: { title: "Weather", version: "1" },
+    paths: { "/forecast": { get: { responses: { "200": { description: "The forecast" } } } } },
+  },
+  endpoints: [{ name: "forecast", method: "GET", path: "/forecast", priceMicros: "1000" }],
+} as const;
+
+type Call = <Output>(procedure: string, input: unknown, token: string | undefined) => Promise<Output>;
+
+/** An operator of the deployment. */
+export async function createOperator(api: TestApi): Promise<Person> {
+  return signIn(api, await provision(api, "operator@deployment.test", true));
+}
+
+/** The published API that every tenant calls. @returns the id of its endpoint */
+export async function publishWeather(api: TestApi): Promise<string> {
+  const published = await mustCallRest<{ endpoints: { id: string }[] }>(
+    api.url,
+    "catalog.publish",
+    API,
+    api.serviceToken,
+  );
+  const [endpoint] = published.endpoints;
+  if (endpoint === undefined) throw new Error("The API was published without its endpoint");
+  return endpoint.id;
+}
+
+/** A complete tenant, made through the API wherever there is a procedure for it. Moves the clock past a token's life. */
+export async function createTenant(
+  api: TestApi,
+  name: string,
+  world: { readonly operator: Person; readonly endpointId: string },
+): Promise<Tenant> {
+  const call: Call = (procedure, input, token) => mustCallRest(api.url, procedure, input, token);
+  const { owner: known, ...others } = await provisionPeople(api, name);
+  const expired = await signIn(api, known);
+  api.clock.advanceMs(TOKEN_LIFETIME_MS + 60_000);
+  // Another device of the owner: a session to be revoked.
+  const device = await signIn(api, known);
+  const owner = await signIn(api, known);
+  const people = { owner, ...others } as Record<TenantPerson, Person>;
+  for (const [person, account] of Object.entries(others)) {
+    people[person as TenantPerson] = await signIn(api, account);
+  }
+  const operator = await signIn(api, world.operator);
+  const { billingAccountId } = owner;
+  const main = await call<Project>("projects.create", { name: `${name} main`, billingAccountId }, owner.token);
+  const second = await call<Project>("projects.create", { name: `${name} second`, billingAccountId }, owner.token);
+  const join = (project: Project, person: Person, role: Role) => addMember(call, project, owner, person, role);
+  await join(main, people.coOwner, "owner");
+  for (const role of ["admin", "developer", "billing", "viewer"] as const) await join(main, people[role], role);
+  await join(second, people.neighbour, "owner");
+  const invite = (project: Project, email: string) =>
+    call<ProjectInvite>("projects.invite", { projectId: project.id, email, role: "viewer" }, owner.token);
+  const toStranger = await invite(main, `guest@${name}.test`);
+  const toViewer = await invite(second, people.viewer.email);
+  const key = await call<GeneratedKey>("keys.generate", { projectId: main.id }, people.developer.token);
+  await addCredit(call, billingAccountId, operator);
+  const callId = await makeCall(api, { billingAccountId, projectId: main.id, keyId: key.id, ...world });
+  await linkIdentity(api, owner, name);
+  await call("customers.ban", { id: people.banned.customerId, reason: "Does not belong here" }, operator.token);
+  await call("customers.delete", { id: people.departed.customerId }, operator.token);
+  return {
+    people,
+    ids: {
+      cus: people.viewer.customerId,
+      ba: billingAccountId,
+      prj: main.id,
+      key: key.id,
+      ivt: toStranger.id,
+      ses: sessionOf(device),
+      ep: world.endpointId,
+      call: callId,
+    },
+    keyText: key.key,
+    inviteToViewer: toViewer.id,
+    expiredToken: expired.token,
+  };
+}
+
+async function provisionPeople(api: TestApi, name: string): Promise<Record<TenantPerson, Person>> {
+  const people = [...ROLES, "coOwner", "neighbour", "banned", "departed"] as const;
+  const provisioned = await Promise.all(
+    people.map(
+      async (person) => [person, await provision(api, `${person.toLowerCase()}@${name}.test`, false)] as const,
+    ),
+  );
+  return Object.fromEntries(provisioned) as Record<TenantPerson, Person>;
+}
+
+async function provision(api: TestApi, email: string, isOperator: boolean): Promise<Person> {
+  const made = await provisionCustomer({ ctx: api.system, input: { email, password: PASSWORD, isOperator } });
+  return { ...made, email, token: "", refreshToken: "" };
+}
+
+/** A new session of a person. */
+export async function signIn(api: TestApi, person: Person): Promise<Person> {
+  const { email } = person;
+  const tokens = await mustCallRest<SessionTokens>(
+    api.url,
+    "customers.login",
+    { email, password: PASSWORD },
+    undefined,
+  );
+  return { ...person, token: tokens.accessToken, refreshToken: tokens.refreshToken };
+}
+
+const sessionOf = ({ refreshToken }: Person): string => `ses_${refreshToken.split("_")[1] ?? ""}`;
+
+async function addMember(call: Call, project: Project, owner: Person, person: Person, role: Role): Promise<void> {
+  const input = { projectId: project.id, email: person.email, role };
+  const { id } = await call<ProjectInvite>("projects.invite", input, owner.token);
+  await call("projects.acceptInvite", { id }, person.token);
+}
+
+async function addCredit(call: Call, billingAccountId: string, operator: Person): Promise<void> {
+  const adjustment = { billingAccountId, micros: WALLET_MICROS, reference: "Credit", idempotencyKey: "credit" };
+  await call("balance.increment", adjustment, operator.token);
+}
+
+/** One paid call, as a gateway reports it. */
+async function makeCall(
+  api: TestApi,
+  about: {
+    readonly billingAccountId: string;
+    readonly projectId: string;
+    readonly keyId: string;
+    readonly endpointId: string;
+  },
+): Promise<string> {
+  const { billingAccountId, projectId, keyId, endpointId } = about;
+  const id = newId("call");
+  const draws = `${walletBudgetId(billingAccountId)}=1000`;
+  const startedAtMs = api.clock.nowMs();
+  const subject = [billingAccountId, projectId, keyId, endpointId, "live", "charged", 200];
+  const fields = [1, id, startedAtMs, newId("gateway"), ...subject, 12, 1, 1000, 1000, 100, 2_000, draws];
+  const source = `${newId("gateway")}.0`;
+  await foldCalls(api.database, api.clock, { source, sequence: 1, records: fields.join(" ") });
+  return id;
+}
+
+/** The account at a provider that the owner signs in with as well; a provider would have to take part in making it. */
+async function linkIdentity(api: TestApi, owner: Person, name: string): Promise<void> {
+  const now = api.clock.now();
+  await api.database.db.insert(schema.oauthIdentities).values({
+    provider: "github",
+    subject: `owner of ${name}`,
+    customerId: owner.customerId,
+    email: owner.email,
+    createdAt: now,
+    lastUsedAt: now,
+  });
+}

@@ -1,0 +1,91 @@
+import type { Database } from "@tollgate/db";
+import { createDatabase } from "@tollgate/db";
+import { newId, silentLogger, TestClock } from "@tollgate/kernel";
+import type { ServiceContext, ServiceSettings } from "@tollgate/services";
+import { seedTiers } from "@tollgate/services/billing";
+import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/services/customers";
+import { createOauthProviders } from "@tollgate/services/oauth";
+import { createTestDatabase, testUrls } from "@tollgate/testing";
+import { ServiceTokens } from "../src/authentication.ts";
+import type { ApiServer } from "../src/createApiServer.ts";
+import { createApiServer } from "../src/createApiServer.ts";
+
+/** The control plane as it is deployed, over HTTP, on a database and a clock of its own. */
+export interface TestApi {
+  readonly url: string;
+  readonly databaseUrl: string;
+  readonly database: Database;
+  readonly clock: TestClock;
+  readonly serviceToken: string;
+  /** The context of the machinery, for what no procedure does. */
+  readonly system: ServiceContext;
+  close(): Promise<void>;
+}
+
+const SERVICE_TOKEN = "svc_of-the-tables-0123456789";
+const SETTINGS: ServiceSettings = {
+  masterSecret: "0123456789abcdef0123456789abcdef",
+  publicApiUrl: "http://api.test",
+  publicGatewayUrl: "http://gateway.test",
+  publicWebUrl: "http://app.test",
+  signupPromoMicros: 0n,
+  freeCallOverCapPriceMicros: 1n,
+};
+
+export async function startTestApi(): Promise<TestApi> {
+  const testDatabase = await createTestDatabase();
+  const database = createDatabase({ url: testDatabase.url, applicationName: "api-test" });
+  const clock = new TestClock();
+  const system: ServiceContext = {
+    clock,
+    logger: silentLogger,
+    actor: { kind: "system", task: "test" },
+    requestId: newId("request"),
+    database,
+    db: database.db,
+    isInTransaction: false,
+    settings: SETTINGS,
+  };
+  await seedTiers({ ctx: system });
+  const api = await createServer(database, clock);
+  const { url } = await api.listen("127.0.0.1", 0);
+  return {
+    url,
+    databaseUrl: testDatabase.url,
+    database,
+    clock,
+    serviceToken: SERVICE_TOKEN,
+    system,
+    close: async () => {
+      await api.close(1_000);
+      await database.close();
+      await testDatabase.drop();
+    },
+  };
+}
+
+function createServer(database: Database, clock: TestClock): Promise<ApiServer> {
+  const tokenIssuer = createTokenIssuer({ database, settings: SETTINGS, clock });
+  const { redisUrl, natsUrl, etcdUrl } = testUrls();
+  return createApiServer({
+    resources: {
+      database,
+      clock,
+      logger: silentLogger,
+      settings: SETTINGS,
+      tokenIssuer,
+      oauthProviders: createOauthProviders({
+        // Nobody listens there: a sign-in can be started, and that asks GitHub nothing.
+        registrations: { github: { clientId: "test", clientSecret: "secret", baseUrl: "http://127.0.0.1:9" } },
+        publicApiUrl: SETTINGS.publicApiUrl,
+        returnOrigins: [SETTINGS.publicWebUrl],
+        allowsLocalhost: false,
+      }),
+      accessTokens: createAccessTokenAuthenticator({ database, tokenIssuer, clock }),
+      serviceTokens: new ServiceTokens(new Map([["robot", SERVICE_TOKEN]])),
+      trustedProxyHops: 0,
+    },
+    dependencies: { redisUrl, natsUrl, etcdUrl },
+    cors: { origins: [], allowsLocalhost: false },
+  });
+}
