@@ -49,6 +49,7 @@ export const ERASURE_STEPS: readonly ErasureStep[] = [
   { kind: "inner", name: "keys", run: eraseKeys },
   { kind: "inner", name: "usage", run: eraseUsage },
   { kind: "inner", name: "balance", run: eraseBalance },
+  { kind: "inner", name: "audit", run: eraseAudit },
   { kind: "inner", name: "projects", run: eraseProjects },
   {
     kind: "outer",
@@ -83,7 +84,6 @@ export const ERASURE_STEPS: readonly ErasureStep[] = [
   },
   { kind: "inner", name: "exports", run: eraseExports },
   { kind: "inner", name: "emails", run: eraseEmails },
-  { kind: "inner", name: "audit", run: eraseAudit },
   { kind: "inner", name: "customer", run: eraseCustomerRow },
 ];
 
