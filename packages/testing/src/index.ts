@@ -1,4 +1,5 @@
 export { FaultProxy } from "./faultProxy/faultProxy.ts";
+export { DatabaseSnapshot, type RowChange } from "./security/databaseSnapshot.ts";
 export { createTestDatabase, type TestDatabase } from "./testDatabase.ts";
 export { createTestNamespace, type TestNamespace } from "./testNamespace.ts";
 export { type TestRun, testUrls } from "./testRun.ts";
