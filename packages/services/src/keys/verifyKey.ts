@@ -1,7 +1,7 @@
 import type { KeyVerdict, verifyKeyInput } from "@tollgate/contracts";
 import { retryRead, schema } from "@tollgate/db";
 import { dayPeriod, monthPeriod, toMicros } from "@tollgate/kernel";
-import { inArray } from "drizzle-orm";
+import { eq, inArray } from "drizzle-orm";
 import type { z } from "zod";
 import {
   endpointFreeBudgetId,
@@ -13,7 +13,7 @@ import {
 } from "../budgets/budgetIds.ts";
 import { availableOf } from "../budgets/computeGrant.ts";
 import { TEST_CALLS_PER_DAY } from "../budgets/resolveLimits.ts";
-import { findApi, loadEndpoints } from "../catalog/internal.ts";
+import { loadEndpoints } from "../catalog/internal.ts";
 import type { EndpointFacts } from "../catalog/planEndpoints.ts";
 import type { ServiceContext, Verb } from "../context.ts";
 import { requireService } from "../permissions.ts";
@@ -52,7 +52,12 @@ export async function verifyKey({ ctx, input }: Verb<Input>): Promise<KeyVerdict
 
 async function findRoute(ctx: ServiceContext, input: Input): Promise<Pick<CallFacts, "api" | "endpoint">> {
   if (input.api === undefined) return { api: undefined, endpoint: undefined };
-  const row = await findApi(ctx, input.api);
+  const { apis } = schema;
+  // Not the whole row: that has the API's documents.
+  const [row] = await ctx.db
+    .select({ id: apis.id, name: apis.name, status: apis.status })
+    .from(apis)
+    .where(eq(apis.name, input.api));
   if (row === undefined || row.status === "draft") return { api: null, endpoint: null };
   const api = { name: row.name, status: row.status };
   if (input.endpoint === undefined) return { api, endpoint: undefined };
