@@ -22,6 +22,14 @@ export interface TransactionOptions {
   readonly attemptsMax?: number;
 }
 
+export interface SqlTransactionOptions extends TransactionOptions {
+  /**
+   * READ COMMITTED instead of SERIALIZABLE: only for a transaction that locks every row it decides on, in the order that
+   * all others do (docs/decisions/0017-leases-and-the-fold-lock-their-rows.md).
+   */
+  readonly isLockingItsRows?: boolean;
+}
+
 const ATTEMPTS_MAX = 15;
 const BACKOFF_BASE_MS = 5;
 const BACKOFF_CAP_MS = 500;
@@ -44,7 +52,7 @@ export async function withTransaction<Ctx extends DbContext, Result>(
 export async function withSqlTransaction<Result>(
   database: Database,
   fn: (sql: SqlTransaction) => Promise<Result>,
-  options: TransactionOptions = {},
+  options: SqlTransactionOptions = {},
 ): Promise<Result> {
   return retryTransaction(database.sql, fn, options);
 }
@@ -65,13 +73,14 @@ export async function retryRead<Result>(read: () => Promise<Result>, attemptsMax
 async function retryTransaction<Result>(
   client: Sql,
   fn: (sql: SqlTransaction) => Promise<Result>,
-  options: TransactionOptions,
+  options: SqlTransactionOptions,
 ): Promise<Result> {
+  const isolation = options.isLockingItsRows === true ? "isolation level read committed" : "";
   const attemptsMax = options.attemptsMax ?? ATTEMPTS_MAX;
   for (let attempt = 1; ; attempt += 1) {
     const state = { isCommitting: false };
     try {
-      return await runOnce(client, fn, state);
+      return await runOnce(client, isolation, fn, state);
     } catch (error) {
       const isConflict = isSerializationConflict(error);
       const isBroken = isConnectionFailure(error);
@@ -91,6 +100,7 @@ async function retryTransaction<Result>(
  */
 function runOnce<Result>(
   client: Sql,
+  isolation: string,
   fn: (sql: SqlTransaction) => Promise<Result>,
   state: { isCommitting: boolean },
 ): Promise<Result> {
@@ -117,7 +127,7 @@ function runOnce<Result>(
           },
         );
       });
-    client.begin(body).then((result) => resolve(result as Result), loseConnection);
+    client.begin(isolation, body).then((result) => resolve(result as Result), loseConnection);
   });
 }
 

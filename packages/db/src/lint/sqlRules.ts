@@ -38,6 +38,8 @@ const anyOf =
   (type: string, node: SqlNode): boolean =>
     matchers.some((matches) => matches(type, node));
 
+const ISOLATIONS = new Set(["serializable", "read committed"]);
+
 export const SQL_RULES: readonly SqlRule[] = [
   {
     name: "no-sequences",
@@ -173,12 +175,12 @@ export const SQL_RULES: readonly SqlRule[] = [
     ),
   },
   {
-    name: "serializable-only",
-    why: "every transaction is SERIALIZABLE",
+    name: "known-isolation",
+    why: "transactions are SERIALIZABLE, or READ COMMITTED where they lock their rows (decision 17)",
     matches: (type, node) =>
       type === "DefElem" &&
       node["defname"] === "transaction_isolation" &&
-      String(asNode(asNode(asNode(node["arg"])["A_Const"])["sval"])["sval"]).toLowerCase() !== "serializable",
+      !ISOLATIONS.has(String(asNode(asNode(asNode(node["arg"])["A_Const"])["sval"])["sval"]).toLowerCase()),
   },
   {
     name: "one-write-a-table",

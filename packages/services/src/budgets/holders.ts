@@ -53,21 +53,22 @@ async function returnSomeLeases(database: Database, clock: Clock, holderId: stri
   return withSqlTransaction(
     database,
     async (sql) => {
-      const leases = await sql`
-        delete from budget_leases where holder_id = ${holderId} and budget_id in (
-          select budget_id from budget_leases where holder_id = ${holderId} order by budget_id limit ${LEASES_PER_TRANSACTION})
-        returning budget_id, granted - settled - returned as outstanding`;
-      const owing = leases.filter((lease) => BigInt(String(lease["outstanding"])) > 0n);
-      if (owing.length > 0) {
-        await sql`
-          update budgets set held = held - back, updated_at = ${clock.now()}
-          from unnest(${owing.map((lease) => String(lease["budget_id"]))}::text[],
-                      ${owing.map((lease) => String(lease["outstanding"]))}::int8[]) as lease (id, back)
-          where budgets.id = lease.id`;
-      }
-      return leases.length;
+      const some = await sql`
+        select budget_id from budget_leases where holder_id = ${holderId}
+        order by budget_id limit ${LEASES_PER_TRANSACTION}`;
+      const budgetIds = some.map((lease) => String(lease["budget_id"]));
+      if (budgetIds.length === 0) return 0;
+      // Budgets before leases, as everyone locks them.
+      await sql`select id from budgets where id = any(${budgetIds}) order by id for update`;
+      await sql`
+        update budgets set held = held - lease.back, updated_at = ${clock.now()}
+        from (select budget_id, granted - settled - returned as back from budget_leases
+              where holder_id = ${holderId} and budget_id = any(${budgetIds})) as lease
+        where budgets.id = lease.budget_id and lease.back > 0`;
+      await sql`delete from budget_leases where holder_id = ${holderId} and budget_id = any(${budgetIds})`;
+      return budgetIds.length;
     },
-    { isIdempotent: true },
+    { isIdempotent: true, isLockingItsRows: true },
   );
 }
 

@@ -65,7 +65,7 @@ export async function leaseBudgets(options: {
     const { results, due } = await withSqlTransaction(
       options.database,
       (sql) => leaseOnce(sql, options.clock, options.holderId, requests),
-      { isIdempotent: true },
+      { isIdempotent: true, isLockingItsRows: true },
     );
     if (due.length === 0 || attempt === EXPIRY_ATTEMPTS_MAX) return results;
     await Promise.all(due.map((billingAccountId) => options.expireDueGrants(billingAccountId)));
@@ -83,7 +83,7 @@ async function leaseOnce(
   const ids = requests.map((request) => request.budgetId);
   const payers = requests.filter((request) => request.kind === "wallet").map((request) => request.billingAccountId);
   const [holders, found, leaseRows, expiries] = await Promise.all([
-    sql`select closed_at from budget_holders where id = ${holderId}`,
+    sql`select closed_at from budget_holders where id = ${holderId} for share`,
     sql`select id, limit_amount, overdraft, used, held from budgets where id = any(${ids}) order by id for update`,
     sql`select budget_id, granted, settled, returned from budget_leases
         where holder_id = ${holderId} and budget_id = any(${ids})`,

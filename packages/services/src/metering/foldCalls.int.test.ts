@@ -190,4 +190,49 @@ describe("folding calls", () => {
       await proxy.stop();
     }
   });
+
+  it("comes to an end and folds once when the copying of the raw calls itself fails", async () => {
+    const account = await leasedAccount(100_000n, 50_000n);
+    const proxy = await FaultProxy.start(testDatabase.url);
+    const faulty = createDatabase({ url: proxy.url, applicationName: "faulty copy", connectionsMax: 2 });
+    try {
+      proxy.failStatements(/copy calls/i, 2);
+      await foldCalls(faulty, systemClock, { source: account.source, sequence: 1, records: lines(account, 1, 15) });
+      expect(proxy.ordersLeft).toBe(0);
+      expect(await readBooks(account)).toMatchObject({ calls: 15, counted: 15, used: 15_000, held: 35_000 });
+    } finally {
+      await faulty.close();
+      await proxy.stop();
+    }
+  });
+
+  it("says so when the database refuses the copied rows at their end, instead of waiting for ever", async () => {
+    const account = await leasedAccount(100_000n, 50_000n);
+    const records = lines(account, 1, 3);
+    const [first = ""] = records.split(RECORD_SEPARATOR);
+    const twice = first.replace(/^1 /, "2 ");
+    const batch = { source: account.source, sequence: 1, records: [first, twice].join(RECORD_SEPARATOR) };
+    // The same call twice: its key is taken when the rows are checked.
+    await expect(foldCalls(database, systemClock, batch)).rejects.toMatchObject({ code: "23505" });
+    expect(await readBooks(account)).toMatchObject({ calls: 0, used: 0, held: 50_000 });
+  });
+
+  it("lets batches of many accounts be folded side by side without getting in each other's way", async () => {
+    const accounts = await Promise.all(Array.from({ length: 40 }, () => leasedAccount(100_000n, 50_000n)));
+    const rounds = Array.from({ length: 3 }, (_, round) => round);
+    for (const round of rounds) {
+      await Promise.all(
+        accounts.map((account) =>
+          foldCalls(database, systemClock, {
+            source: account.source,
+            sequence: round * 10 + 1,
+            records: lines(account, round * 10 + 1, round * 10 + 10),
+          }),
+        ),
+      );
+    }
+    for (const account of accounts) {
+      expect(await readBooks(account)).toMatchObject({ calls: 30, counted: 30, used: 30_000, held: 20_000 });
+    }
+  });
 });

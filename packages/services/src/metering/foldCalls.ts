@@ -36,7 +36,10 @@ export async function foldCalls(
   for (const [index, record] of records.entries()) {
     if (record.sequence !== batch.sequence + index) throw new RangeError(`${batch.source} is not in order`);
   }
-  return withSqlTransaction(database, (sql) => foldOnce(sql, clock, batch.source, records), { isIdempotent: true });
+  return withSqlTransaction(database, (sql) => foldOnce(sql, clock, batch.source, records), {
+    isIdempotent: true,
+    isLockingItsRows: true,
+  });
 }
 
 async function foldOnce(
@@ -111,16 +114,23 @@ async function settleBudgets(sql: SqlTransaction, now: Date, plan: FoldPlan): Pr
 
 /** The raw calls by COPY: several times faster than an insert of as many rows. */
 async function copyCalls(sql: SqlTransaction, source: string, records: readonly CallRecord[]): Promise<void> {
-  const stream = await sql`
+  const copy = sql`
     copy calls (project_id, started_at, id, billing_account_id, key_id, endpoint_id, mode, outcome, status, latency_ms,
                 units, unit_price_micros, charged_micros, request_bytes, response_bytes, source, sequence)
-    from stdin`.writable();
+    from stdin`;
+  // The driver tells the query of an error that comes after the data, and by then the query is settled and the stream
+  // forgotten: without this, a COPY that fails at its end would never come to an end.
+  const failure = new Promise<never>((_, reject) => {
+    (copy as unknown as { reject: (error: unknown) => void }).reject = reject;
+  });
+  failure.catch(() => undefined);
+  const stream = await Promise.race([copy.writable(), failure]);
   let text = "";
   for (const call of records) {
     text += `${call.projectId}\t${new Date(call.startedAtMs).toISOString()}\t${call.id}\t${call.billingAccountId}\t${call.keyId}\t${call.endpointId}\t${call.mode}\t${call.outcome}\t${call.status}\t${call.latencyMs}\t${call.units}\t${call.unitPriceMicros}\t${call.chargedMicros}\t${call.requestBytes}\t${call.responseBytes}\t${source}\t${call.sequence}\n`;
   }
   stream.end(text);
-  await once(stream, "finish");
+  await Promise.race([once(stream, "finish"), failure]);
 }
 
 async function addUsage(sql: SqlTransaction, plan: FoldPlan): Promise<void> {
