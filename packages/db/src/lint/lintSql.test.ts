@@ -73,7 +73,7 @@ const REFUSED: Readonly<Record<string, readonly string[]>> = {
   "known-isolation": [
     "begin isolation level repeatable read",
     "set transaction isolation level repeatable read",
-    "set session characteristics as transaction isolation level read committed",
+    "set session characteristics as transaction isolation level repeatable read",
   ],
   "one-write-a-table": [
     "with a as (update t set x = 1 returning x), b as (delete from t returning x) select * from a, b",
