@@ -6,7 +6,8 @@ import { createDatabase } from "@tollgate/db";
 import { silentLogger, systemClock } from "@tollgate/kernel";
 import type { AppRouter } from "@tollgate/routers";
 import type { ServiceContext, ServiceSettings } from "@tollgate/services";
-import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/services/customers";
+import { createAccessTokenAuthenticator, createTokenIssuer, exportCustomer } from "@tollgate/services/customers";
+import { sendEmail } from "@tollgate/services/emails";
 import { createOauthProviders } from "@tollgate/services/oauth";
 import type { TestDatabase } from "@tollgate/testing";
 import { createTestDatabase, testUrls } from "@tollgate/testing";
@@ -181,6 +182,35 @@ describe("who is calling", () => {
         { timeout: 1_000 },
       )
       .toBe("session_ended");
+  });
+});
+
+describe("a copy of one's data", () => {
+  it("is downloaded by the mailed link alone, is a file, and is kept by nothing on the way", async () => {
+    const demo = await signIn(PEOPLE.demo);
+    const { id } = await demo.customers.exportData.mutate();
+    const worker: ServiceContext = { ...seedContext(), actor: { kind: "system", task: "customers.export" } };
+    await exportCustomer({ ctx: worker, input: { exportId: id } });
+    const mails: string[] = [];
+    const transport = {
+      send: async (mail: { readonly text: string }) => void mails.push(mail.text),
+      close: async () => {},
+    };
+    const queued = await (await signIn(PEOPLE.admin)).emails.listSent.query({ template: "exportReady" });
+    await sendEmail({ ctx: worker, input: { emailId: queued.items[0]?.id ?? "" }, transport });
+    const token = /\/exports\/(tge_\w+)/.exec(mails[0] ?? "")?.[1];
+    const response = await fetch(`${url}/exports/${token}`);
+    expect(response.status).toBe(200);
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      "content-type": "application/json; charset=utf-8",
+      "content-disposition": 'attachment; filename="tollgate-export.json"',
+      "cache-control": "no-store",
+      "referrer-policy": "no-referrer",
+    });
+    expect(await response.json()).toMatchObject({ customer: { email: PEOPLE.demo.email } });
+    const wrong = await fetch(`${url}/exports/tge_${"x".repeat(32)}`);
+    expect(wrong.status).toBe(404);
+    expect(wrong.headers.get("content-type")).toContain("application/problem+json");
   });
 });
 
