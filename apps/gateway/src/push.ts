@@ -40,7 +40,7 @@ export class PushListener {
       // What was said while we could not hear it is gone: nothing cached from before is certain.
       this.#heardAtMs = Number.NEGATIVE_INFINITY;
       keys.invalidateWhere(() => true);
-      budgets.clearExhausted(() => true);
+      budgets.clearExhausted();
       void catalogue.refresh().catch(() => undefined);
     });
     bus.subscribe(PUSH_SUBJECTS.heartbeat, () => {
@@ -94,7 +94,7 @@ function applyEvent(
       void catalogue.refresh().catch(() => undefined);
       break;
     case "balance":
-      budgets.clearExhausted((slice) => slice.billingAccountId === data["billingAccountId"]);
+      if (typeof data["billingAccountId"] === "string") budgets.clearExhausted(data["billingAccountId"]);
       break;
   }
 }

@@ -35,11 +35,18 @@ const TICK_MS = 250;
 /** A call waits no longer than this for its budgets: a database that hangs must not hang the callers. */
 const WAIT_MAX_MS = 3_000;
 const BUDGETS_PER_REQUEST = 100;
+const SLICES_PER_TICK = 5_000;
 
 export class BudgetPool {
   readonly #options: BudgetPoolOptions;
   readonly #slices = new Map<string, BudgetSlice>();
+  readonly #byAccount = new Map<string, BudgetSlice[]>();
   readonly #needy = new Set<BudgetSlice>();
+  /** Slices that someone waits for: looked at in every tick. */
+  readonly #waited = new Set<BudgetSlice>();
+  /** Slices that hold something or owe a return: looked at a few thousand a tick, however many there are. */
+  readonly #holding = new Set<BudgetSlice>();
+  #sweep: Iterator<BudgetSlice> | undefined;
   readonly #recalling = new Map<BudgetSlice, NodeJS.Timeout>();
   readonly #timer: NodeJS.Timeout;
   readonly #askNow = (): void => this.#ask();
@@ -68,6 +75,9 @@ export class BudgetPool {
     }
     const slice = new BudgetSlice(id, kind, billingAccountId, believedLimit);
     this.#slices.set(id, slice);
+    const ofAccount = this.#byAccount.get(billingAccountId);
+    if (ofAccount === undefined) this.#byAccount.set(billingAccountId, [slice]);
+    else ofAccount.push(slice);
     return slice;
   }
 
@@ -85,19 +95,22 @@ export class BudgetPool {
     if (holderId !== this.#heldBy) return;
     slice.remaining += amount;
     slice.taken -= amount;
+    this.#holding.add(slice);
   }
 
   /** Resolves when the budget was asked on behalf of this call: then there is enough, or the slice is exhausted. */
   wait(slice: BudgetSlice, amount: number): Promise<void> {
     return new Promise((resolve, reject) => {
       slice.waiters.push({ amount, sinceMs: this.#options.clock.nowMs(), resolve, reject });
+      this.#waited.add(slice);
       if (!slice.isAsking && !this.#recalling.has(slice)) this.#need(slice);
     });
   }
 
-  /** New credit, or a new limit: what is known to be exhausted may not be any more. */
-  clearExhausted(matches: (slice: BudgetSlice) => boolean): void {
-    for (const slice of this.#slices.values()) if (matches(slice)) slice.exhaustedUntilMs = 0;
+  /** New credit, or a new limit: what is known to be exhausted may not be any more. Without an account, of all. */
+  clearExhausted(billingAccountId?: string): void {
+    const slices = billingAccountId === undefined ? this.#slices.values() : this.#byAccount.get(billingAccountId);
+    for (const slice of slices ?? []) slice.exhaustedUntilMs = 0;
   }
 
   /** Another gateway needs what we hold unused. */
@@ -152,6 +165,7 @@ export class BudgetPool {
     slice.remaining = 0;
     slice.refillMark = 0;
     slice.hasUnsentReturn = true;
+    this.#holding.add(slice);
   }
 
   #need(slice: BudgetSlice): void {
@@ -248,6 +262,7 @@ export class BudgetPool {
     const granted = Number(result.grantedTotal - slice.grantedTotal);
     slice.grantedTotal = result.grantedTotal;
     slice.remaining += granted;
+    if (slice.remaining > 0) this.#holding.add(slice);
     slice.available = Number(result.available);
     slice.spendableUntilMs = result.spendableUntilMs ?? Number.POSITIVE_INFINITY;
     slice.refillMark = slice.isScarce ? 0 : Math.floor(slice.remaining / 2);
@@ -295,23 +310,41 @@ export class BudgetPool {
     for (const { slice } of asked) {
       slice.isAsking = false;
       // The work may have been done before the answer was lost. Asking again tells, and no slice is forgotten in the lease.
-      if (!isClosed) slice.hasUnsentReturn = true;
+      if (!isClosed) {
+        slice.hasUnsentReturn = true;
+        this.#holding.add(slice);
+      }
       slice.wasRecalled = false;
       rejectWaiters(slice, failure);
     }
   }
 
-  /** Sends back what lies idle, and what could not be sent back before. */
   #tick(): void {
     const nowMs = this.#options.clock.nowMs();
-    for (const slice of this.#slices.values()) {
+    for (const slice of this.#waited) {
       if (slice.waiters.length > 0) rejectOverdue(slice, nowMs - WAIT_MAX_MS);
-      if (slice.isAsking || slice.waiters.length > 0) continue;
-      if (slice.remaining > 0) {
-        if (nowMs - slice.takenAtMs >= (slice.isScarce ? IDLE_SCARCE_MS : IDLE_MS)) this.#return(slice);
-      } else if (slice.hasUnsentReturn) {
-        this.#need(slice);
+      if (slice.waiters.length === 0) this.#waited.delete(slice);
+    }
+    for (let looked = 0; looked < SLICES_PER_TICK; looked += 1) {
+      this.#sweep ??= this.#holding.values();
+      const { value: slice, done } = this.#sweep.next();
+      if (done === true) {
+        this.#sweep = undefined;
+        return;
       }
+      this.#sweepSlice(slice, nowMs);
+    }
+  }
+
+  /** Sends back what lies idle, and what could not be sent back before. */
+  #sweepSlice(slice: BudgetSlice, nowMs: number): void {
+    if (slice.isAsking || slice.waiters.length > 0) return;
+    if (slice.remaining > 0) {
+      if (nowMs - slice.takenAtMs >= (slice.isScarce ? IDLE_SCARCE_MS : IDLE_MS)) this.#return(slice);
+    } else if (slice.hasUnsentReturn) {
+      this.#need(slice);
+    } else {
+      this.#holding.delete(slice);
     }
   }
 }

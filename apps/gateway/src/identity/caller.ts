@@ -20,6 +20,7 @@ import type { BudgetPool } from "../budgets/budgetPool.ts";
 import type { BudgetSlice } from "../budgets/budgetSlice.ts";
 import type { SlidingWindow } from "../limits/slidingWindow.ts";
 import { SPOOL_PARTITIONS } from "../spool/spool.ts";
+import { presentDay, presentMonth } from "./presentPeriods.ts";
 
 /** A token that goes to the upstream with each call, kept for a part of its life. */
 export interface UpstreamToken {
@@ -81,8 +82,8 @@ export class Caller {
       if (this.record.mode === "live" || (this.#day !== undefined && nowMs < this.#day.endMs)) return;
     }
     const { billingAccount, project, tier, rootKeyId, monthlySpendCapMicros } = this.record;
-    this.#month = monthPeriod(nowMs, billingAccount.timeZone);
-    this.#day = dayPeriod(nowMs, billingAccount.timeZone);
+    this.#month = presentMonth(nowMs, billingAccount.timeZone);
+    this.#day = presentDay(nowMs, billingAccount.timeZone);
     this.#endpointFree.clear();
     const month = this.#month.id;
     const money = [this.#slice(walletBudgetId(billingAccount.id), "wallet")];
