@@ -1,7 +1,6 @@
 import { BlockList, isIP, isIPv6 } from "node:net";
 import { crc32 } from "node:zlib";
 import type { Period } from "@tollgate/kernel";
-import { dayPeriod, monthPeriod } from "@tollgate/kernel";
 import type { BudgetKind } from "@tollgate/services/budgets";
 import {
   endpointFreeBudgetId,
