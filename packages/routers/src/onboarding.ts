@@ -65,7 +65,10 @@ export const onboardingRouter = router({
     .mutation(({ ctx, input }) => confirmEmailChange({ ctx, input })),
 
   track: publicProcedure
-    .meta({ description: "Notes how a visitor came. What was told first stays; what comes later fills the gaps." })
+    .meta({
+      description: "Notes how a visitor came. What was told first stays; what comes later fills the gaps.",
+      example: { id: "7c9e6679-7425-40de-944b-e07fc1f90ae7", referrer: "https://news.example.com/" },
+    })
     .input(trackInput)
     .output(doneDto)
     .mutation(({ ctx, input }) => track({ ctx, input })),
