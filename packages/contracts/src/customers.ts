@@ -166,7 +166,7 @@ export const customersUpdated = defineEvent(
     fields: z.array(z.string()),
   }),
 );
-export const customersBanned = defineEvent("customers.banned", customerEventData.extend({ reason: z.string() }));
+export const customersBanned = defineEvent("customers.banned", customerEventData);
 export const customersUnbanned = defineEvent("customers.unbanned", customerEventData);
 export const customersDeleted = defineEvent(
   "customers.deleted",

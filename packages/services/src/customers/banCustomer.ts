@@ -57,7 +57,7 @@ export async function imposeBan(ctx: ServiceContext, customer: CustomerRow, reas
     before: { status: customer.status },
     after: { status: change.status, reason, keyIds },
   });
-  await appendEvent(ctx, customersBanned, { customerId: customer.id, reason });
+  await appendEvent(ctx, customersBanned, { customerId: customer.id });
   return { ...customer, ...change };
 }
 
