@@ -166,6 +166,8 @@ export class SpoolShipper {
   }
 
   #isEmpty(): boolean {
+    // What cannot be read is not folded: whoever waits would delete it.
+    if (this.#isBroken) return false;
     return this.#isStarted && !this.#hasUnread && this.unfolded === 0;
   }
 
