@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { TollgateError } from "@tollgate/kernel";
 import type { AnyTRPCProcedure, AnyTRPCRouter, TRPCProcedureType } from "@trpc/server";
 import { TRPCError } from "@trpc/server";
-import { assertNoNul } from "./assertNoNul.ts";
+import { assertStorable } from "./assertStorable.ts";
 import { RequestAborted, readBody } from "./readBody.ts";
 
 /** One call of a request: a batch has several, separated by commas in the path. */
@@ -50,7 +50,7 @@ export class TrpcInputs {
     try {
       this.#decoded ??= this.#decode(router);
       const input = this.#decoded[index];
-      assertNoNul(this.#text, input);
+      assertStorable(this.#text, input);
       return input;
     } catch (cause) {
       if (cause instanceof TRPCError || cause instanceof TollgateError) throw cause;

@@ -81,6 +81,8 @@ async function post(
   };
 }
 
+const ENDLESS = `{"id":${"[".repeat(1_500)}${"]".repeat(1_500)}}`;
+
 describe("REST", () => {
   it("answers queries and mutations alike, with amounts as strings and instants as ISO text", async () => {
     const at = "2026-11-22T10:00:00.000Z";
@@ -101,6 +103,9 @@ describe("REST", () => {
     ["a field that is missing", "things/read", "{}", 400, { code: "invalid_input", issues: [{ path: "id" }] }],
     ["a field of the wrong type", "things/list", '{"limit":"5"}', 400, { issues: [{ path: "limit" }] }],
     ["a NUL in a text", "things/read", '{"id":"a\\u0000b"}', 400, { issues: [{ path: "id" }] }],
+    ["half of a surrogate pair", "things/read", '{"id":"a\\ud800b"}', 400, { issues: [{ path: "id" }] }],
+    ["a prototype", "things/read", '{"id":{"__proto__":1}}', 400, { issues: [{ path: "id.__proto__" }] }],
+    ["a field that is nested without end", "things/read", ENDLESS, 400, { issues: [{ path: "id" }] }],
     ["an input that is not an object", "things/read", "5", 400, { code: "invalid_input" }],
     ["malformed JSON", "things/read", "{", 400, { detail: "The input is not valid JSON" }],
     [
@@ -124,6 +129,12 @@ describe("REST", () => {
     const answer = await post(path, body);
     expect(answer).toMatchObject({ status, type: "application/problem+json" });
     expect(answer.body).toMatchObject({ status, requestId: "req_rest", ...problem });
+  });
+
+  it("takes whole surrogate pairs, however they are written", async () => {
+    const body = { id: "a😀" };
+    expect(await post("things/read", '{"id":"a\\ud83d\\ude00"}')).toMatchObject({ status: 200, body });
+    expect(await post("things/read", '{"id":"a😀"}')).toMatchObject({ status: 200, body });
   });
 
   it("takes a text that speaks of NUL without containing it", async () => {

@@ -3,7 +3,7 @@ import { TollgateError, toProblem } from "@tollgate/kernel";
 import type { AnyTRPCProcedure, AnyTRPCRouter, inferRouterContext } from "@trpc/server";
 import { getTRPCErrorFromUnknown, TRPCError } from "@trpc/server";
 import { httpStatusOf, toTollgateError } from "../errors.ts";
-import { assertNoNul } from "./assertNoNul.ts";
+import { assertStorable } from "./assertStorable.ts";
 import { callProcedure } from "./callProcedure.ts";
 import type { FailedCall, RequestHandler } from "./createTrpcHandler.ts";
 import { procedureMap } from "./procedureMap.ts";
@@ -90,7 +90,7 @@ async function readInput(request: IncomingMessage, procedure: AnyTRPCProcedure, 
     throw new TRPCError({ code: "UNSUPPORTED_MEDIA_TYPE", message: "The body must be application/json" });
   }
   const input = parseJson(text);
-  assertNoNul(text, input);
+  assertStorable(text, input);
   return input;
 }
 
