@@ -4,6 +4,7 @@ import { ERROR_CODES, TollgateError, toProblem } from "@tollgate/kernel";
 import type { TRPC_ERROR_CODE_KEY } from "@trpc/server";
 import { TRPCError } from "@trpc/server";
 import { TRPC_ERROR_CODES_BY_KEY } from "@trpc/server/rpc";
+import type { z } from "zod";
 import { ZodError } from "zod";
 
 /**
@@ -107,10 +108,11 @@ function internalError(cause: unknown): TollgateError {
 }
 
 /**
- * SQLSTATEs of values that no column can hold: a number or an instant out of range, a NUL in a text or in JSON. Schemas
- * refuse them with the field's name; this catches what a schema forgot, because it is still the caller's value.
+ * SQLSTATEs of values that no column can hold: a number or an instant out of range, a NUL or half of a surrogate pair in
+ * a text or in JSON. They are refused with the field's name before; this catches what was forgotten there, because it is
+ * still the caller's value.
  */
-const UNSTORABLE_VALUE: ReadonlySet<string> = new Set(["22003", "22007", "22008", "22021", "22P05"]);
+const UNSTORABLE_VALUE: ReadonlySet<string> = new Set(["22003", "22007", "22008", "22021", "22P02", "22P05"]);
 
 function unstorable(cause: unknown): TollgateError {
   return new TollgateError("BAD_REQUEST", "The input has a value that cannot be stored", {
@@ -121,7 +123,7 @@ function unstorable(cause: unknown): TollgateError {
 
 /** Names the first field in the message and every field in the issues. */
 function invalidInput(cause: ZodError): TollgateError {
-  const issues = cause.issues.map((issue) => ({ path: issue.path.map(String).join("."), message: issue.message }));
+  const issues = toFieldIssues(cause.issues, []);
   const first = issues[0];
   const text =
     first === undefined ? "not valid" : first.path === "" ? first.message : `${first.path}: ${first.message}`;
@@ -130,6 +132,39 @@ function invalidInput(cause: ZodError): TollgateError {
     issues,
     cause,
   });
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** Issues by field: what zod says of an object as a whole, though it is about one of its fields, is told of the field. */
+function toFieldIssues(issues: readonly Issue[], above: readonly PropertyKey[]): FieldIssue[] {
+  return issues.flatMap((issue): FieldIssue[] => {
+    const path = [...above, ...issue.path];
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => ({ path: [...path, key].map(String).join("."), message: "Is not known" }));
+    }
+    if (issue.code === "invalid_union" && issue.message === DEFAULT_UNION_MESSAGE) {
+      const nearest = nearestAlternative(issue.errors);
+      if (nearest !== undefined) return toFieldIssues(nearest, path);
+    }
+    return [{ path: path.map(String).join("."), message: issue.message }];
+  });
+}
+
+/** What zod says of a union that was given no words of its own. */
+const DEFAULT_UNION_MESSAGE = "Invalid input";
+
+/**
+ * The alternative of a union that the caller most likely meant: among those that got as far as the fields of an object,
+ * the one with the least to complain about. Undefined where no alternative has fields.
+ */
+function nearestAlternative(alternatives: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
+  const isOfField = (issue: Issue): boolean => issue.path.length > 0 || issue.code === "unrecognized_keys";
+  const withFields = alternatives.filter((issues) => issues.some(isOfField));
+  return withFields.reduce<readonly Issue[] | undefined>(
+    (nearest, issues) => (nearest === undefined || issues.length < nearest.length ? issues : nearest),
+    undefined,
+  );
 }
 
 /** The engine's own words about malformed JSON or an envelope that is not superjson help nobody. */
