@@ -45,6 +45,13 @@ describe("the wire format", () => {
     );
   });
 
+  it("takes documents of others with names of any kind, and superjson reads them", () => {
+    const document = JSON.parse('{"constructor":{"prototype":1,"a.b":[{"":2}]},"length":-1,"toString":null}');
+    const answer = { document, at: new Date(5) };
+    const read: unknown = superjson.parse(JSON.stringify(wireTransformer.serialize(answer)));
+    expect(JSON.stringify(read)).toBe(JSON.stringify(answer));
+  });
+
   it("says nothing about equal bigints being one object", () => {
     expect(wireTransformer.serialize({ balance: 0n, held: 0n })).toEqual({
       json: { balance: "0", held: "0" },

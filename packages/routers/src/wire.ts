@@ -4,13 +4,13 @@ import { restoreValues } from "./wireValues.ts";
 /**
  * The transformer of the API: superjson's format, written and read faster. Answers are plain records with a few dates and
  * amounts, and for those one walk without bookkeeping is enough. Whatever else comes up (sets, maps, errors, an object
- * that appears twice, a key that could pollute a prototype) is left to superjson itself, so any superjson client reads
+ * that appears twice, a key that is a prototype) is left to superjson itself, so any superjson client reads
  * the result. One thing is left out on purpose: superjson notes that two equal bigints are "the same object", which
  * means nothing and makes a page of amounts larger than its content.
  */
 export const wireTransformer = {
   serialize: (value: unknown): SuperjsonPayload => {
-    const walk: Walk = { seen: new Set(), isForeign: false };
+    const walk: Walk = { seen: new Set(), isForeign: false, annotations: 0 };
     const json = toPlain(value, walk, "");
     if (walk.isForeign) return superjson.serialize(value) as SuperjsonPayload;
     if (walk.root !== undefined) return { json, meta: { values: [walk.root], v: 1 } };
@@ -38,6 +38,8 @@ interface Walk {
   readonly seen: Set<object>;
   /** Something that only superjson itself can write was met. */
   isForeign: boolean;
+  /** How many values were annotated so far. */
+  annotations: number;
   values?: Record<string, readonly [string]>;
   /** The annotation of a value that is not inside of anything. */
   root?: string;
@@ -49,8 +51,8 @@ function toPlain(value: unknown, walk: Walk, path: string): unknown {
     case "boolean":
       return value;
     case "number":
-      if (!Number.isFinite(value) || Object.is(value, -0)) walk.isForeign = true;
-      return value;
+      if (Number.isFinite(value) && !Object.is(value, -0)) return value;
+      return annotate(walk, path, "number", Object.is(value, -0) ? "-0" : String(value));
     case "undefined":
       return annotate(walk, path, "undefined", null);
     case "bigint":
@@ -80,21 +82,29 @@ function objectToPlain(value: object, walk: Walk, path: string): unknown {
   return null;
 }
 
-function recordToPlain(value: object, walk: Walk, path: string): unknown {
+function recordToPlain(record: object, walk: Walk, path: string): unknown {
   const prefix = path === "" ? "" : `${path}.`;
   const plain: Record<string, unknown> = {};
-  for (const key of Object.keys(value)) {
-    // Keys that need escaping in a path, that vanish in a path, or that superjson refuses.
-    if (key === "" || key.includes(".") || key.includes("\\") || REFUSED_KEYS.has(key)) walk.isForeign = true;
+  for (const key of Object.keys(record)) {
+    if (key === "__proto__") {
+      walk.isForeign = true;
+      return plain;
+    }
+    const annotationsBefore = walk.annotations;
+    plain[key] = toPlain((record as Record<string, unknown>)[key], walk, prefix + key);
+    // As a part of a path it needs escaping, vanishes, or is refused by superjson; as a name of plain JSON it is as good
+    // as any: a document that somebody published may have a field named `constructor`.
+    if (walk.annotations > annotationsBefore && isAwkward(key)) walk.isForeign = true;
     if (walk.isForeign) return plain;
-    plain[key] = toPlain((value as Record<string, unknown>)[key], walk, prefix + key);
   }
   return plain;
 }
 
-const REFUSED_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
+const isAwkward = (key: string): boolean =>
+  key === "" || key.includes(".") || key.includes("\\") || key === "constructor" || key === "prototype";
 
 function annotate(walk: Walk, path: string, kind: string, plain: unknown): unknown {
+  walk.annotations += 1;
   if (path === "") {
     walk.root = kind;
   } else {
