@@ -15,10 +15,20 @@ const BY_STATUS: ReadonlyMap<number, ErrorCode> = new Map(
 );
 
 /** Calls `keys.read` as `POST /rest/keys/read`. @throws Error for a status that no error of the product has */
-export async function callRest(
+export function callRest(
   url: string,
   procedure: string,
   input: unknown,
+  token: string | undefined,
+): Promise<RestAnswer> {
+  return postRest(url, procedure, input === undefined ? undefined : JSON.stringify(input), token);
+}
+
+/** The same with the text of a body. */
+export async function postRest(
+  url: string,
+  procedure: string,
+  body: string | undefined,
   token: string | undefined,
 ): Promise<RestAnswer> {
   const response = await fetch(`${url}/rest/${procedure.replaceAll(".", "/")}`, {
@@ -27,7 +37,7 @@ export async function callRest(
       "content-type": "application/json",
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     },
-    body: JSON.stringify(input),
+    ...(body === undefined ? {} : { body }),
   });
   const text = await response.text();
   const answer = response.status === 200 ? "OK" : BY_STATUS.get(response.status);

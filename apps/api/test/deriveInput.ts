@@ -11,11 +11,6 @@ type JsonSchema = Body["schema"];
 
 const document = describeApi(appRouter, { serverUrl: "http://api.test" });
 
-/** The procedures that can be called with one request and one answer. */
-export const PROCEDURES: readonly string[] = Object.keys(document.paths).map((path) =>
-  path.slice("/rest/".length).replaceAll("/", "."),
-);
-
 function bodyOf(procedure: string): Body | undefined {
   const operation = document.paths[`/rest/${procedure.replaceAll(".", "/")}`]?.post;
   if (operation === undefined) throw new Error(`There is no procedure ${procedure}`);
@@ -24,9 +19,7 @@ function bodyOf(procedure: string): Body | undefined {
 
 /** Names of the fields that take an id, and the prefix of the ids that they take. */
 export function idFieldsOf(procedure: string): ReadonlyMap<string, string> {
-  const schema = bodyOf(procedure)?.schema;
-  const alternatives = schema === undefined ? [] : [schema, ...(schema.anyOf ?? []), ...(schema.oneOf ?? [])];
-  const properties = alternatives.flatMap((alternative) => Object.entries(alternative.properties ?? {}));
+  const properties = alternativesOf(procedure).flatMap((schema) => Object.entries(schema.properties ?? {}));
   return new Map(
     properties.flatMap(([name, property]): [string, string][] => {
       const prefix = prefixOf(property);
@@ -35,7 +28,25 @@ export function idFieldsOf(procedure: string): ReadonlyMap<string, string> {
   );
 }
 
+function alternativesOf(procedure: string): JsonSchema[] {
+  const schema = bodyOf(procedure)?.schema;
+  return schema === undefined ? [] : [schema, ...(schema.anyOf ?? []), ...(schema.oneOf ?? [])];
+}
+
 const prefixOf = (schema: JsonSchema): string | undefined => /^\^([a-z]+)_\[/.exec(schema.pattern ?? "")?.[1];
+
+/** The fields at the top of an input, those of all its alternatives. */
+export function fieldsOf(procedure: string): readonly string[] {
+  return [...new Set(alternativesOf(procedure).flatMap((schema) => Object.keys(schema.properties ?? {})))];
+}
+
+/** Fields that take any JSON: what is inside of them the schema does not say. */
+export function documentsOf(procedure: string): readonly string[] {
+  return alternativesOf(procedure)
+    .flatMap((schema) => Object.entries(schema.properties ?? {}))
+    .filter(([, property]) => typeof property.additionalProperties === "object")
+    .map(([name]) => name);
+}
 
 /**
  * An input that could be sent. @throws Error for a field that takes an id of which `ids` has none
