@@ -7,7 +7,7 @@ import { sweepHolders } from "@tollgate/services/budgets";
 import { rankApis } from "@tollgate/services/catalog";
 import { runChecks } from "@tollgate/services/checks";
 import type { ErasurePorts } from "@tollgate/services/customers";
-import { eraseCustomer, exportCustomer, sweepCustomers } from "@tollgate/services/customers";
+import { eraseCustomer, exportCustomer, rotateDueSigningKey, sweepCustomers } from "@tollgate/services/customers";
 import type { MailTransport } from "@tollgate/services/emails";
 import { sendEmail, sweepDueEmails } from "@tollgate/services/emails";
 import { announceExpiredKeys } from "@tollgate/services/keys";
@@ -36,6 +36,7 @@ export const createHandlers = (ports: { readonly mail: MailTransport; readonly e
   "customers.erase": (ctx, input) => eraseCustomer({ ctx, input, ports: ports.erasure }),
   "customers.export": (ctx, input) => exportCustomer({ ctx, input }),
   "customers.sweep": (ctx) => sweepCustomers({ ctx }),
+  "customers.rotate-signing-key": (ctx) => rotateDueSigningKey({ ctx }),
   "keys.expire-sweep": (ctx) => announceExpiredKeys({ ctx }),
   "oauth.sweep": (ctx) => sweepOauthStates({ ctx }),
 });

@@ -207,3 +207,12 @@ export const customersSweepJob = defineJob({
   attempts: 1,
   backoffMs: 1_000,
 });
+
+/** Makes a new signing key when the present one has served its time. */
+export const rotateSigningKeyJob = defineJob({
+  name: "customers.rotate-signing-key",
+  queue: "maintenance",
+  schema: z.object({}),
+  attempts: 3,
+  backoffMs: 10_000,
+});

@@ -1,6 +1,6 @@
 import { expireSweepJob, runChecksJob, settleJob, settleSweepJob } from "./balance.ts";
 import { rankApisJob } from "./catalog.ts";
-import { customersSweepJob, eraseCustomerJob, exportCustomerJob } from "./customers.ts";
+import { customersSweepJob, eraseCustomerJob, exportCustomerJob, rotateSigningKeyJob } from "./customers.ts";
 import { emailsSend, emailsSweep } from "./emails.ts";
 import { keysExpireSweep } from "./keys.ts";
 import { foldCalls, sweepHolders } from "./metering.ts";
@@ -20,6 +20,7 @@ export const JOBS = [
   eraseCustomerJob,
   exportCustomerJob,
   customersSweepJob,
+  rotateSigningKeyJob,
   keysExpireSweep,
   oauthSweep,
 ] as const;
@@ -40,5 +41,6 @@ export const SCHEDULES = [
   { job: customersSweepJob, everyMs: 10 * MINUTE_MS, offsetMs: 4 * MINUTE_MS },
   { job: keysExpireSweep, everyMs: 10 * MINUTE_MS, offsetMs: 3 * MINUTE_MS },
   { job: oauthSweep, everyMs: HOUR_MS, offsetMs: 40 * MINUTE_MS },
+  { job: rotateSigningKeyJob, everyMs: 24 * HOUR_MS, offsetMs: 2 * HOUR_MS },
   { job: rankApisJob, everyMs: 24 * HOUR_MS, offsetMs: HOUR_MS },
 ] as const;

@@ -18,6 +18,7 @@ export * from "./readMe.ts";
 export * from "./refreshSession.ts";
 export * from "./revokeAllSessions.ts";
 export * from "./revokeSession.ts";
+export { rotateDueSigningKey, SIGNING_KEY_DAYS } from "./rotateDueSigningKey.ts";
 export * from "./rotateSigningKey.ts";
 export * from "./sweepCustomers.ts";
 export * from "./tokenIssuer.ts";

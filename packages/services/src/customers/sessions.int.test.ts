@@ -3,9 +3,17 @@ import type { Actor } from "@tollgate/kernel";
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ServiceFixture } from "../../test/serviceFixture.ts";
-import { createServiceFixture, OPERATOR } from "../../test/serviceFixture.ts";
+import { createServiceFixture, OPERATOR, SYSTEM } from "../../test/serviceFixture.ts";
 import { PASSWORD, signUp } from "../../test/signUp.ts";
-import { createAccessTokenAuthenticator, login, logout, refreshSession, rotateSigningKey } from "./index.ts";
+import {
+  createAccessTokenAuthenticator,
+  login,
+  logout,
+  refreshSession,
+  rotateDueSigningKey,
+  rotateSigningKey,
+  SIGNING_KEY_DAYS,
+} from "./index.ts";
 import { parseRefreshToken } from "./sessions.ts";
 
 let fixture: ServiceFixture;
@@ -168,5 +176,18 @@ describe("an access token", () => {
     const signedByNew = await signIn(email);
     await expect(other.authenticateAccessToken(signedByNew.accessToken)).resolves.toBeDefined();
     await expect(other.authenticateAccessToken(accessToken)).resolves.toBeDefined();
+  });
+});
+
+describe("the signing key", () => {
+  test("is replaced when it is 90 days old, not before, and once however many workers ask", async () => {
+    const ctx = fixture.as(SYSTEM);
+    await rotateSigningKey({ ctx });
+    fixture.clock.advanceMs(SIGNING_KEY_DAYS * 24 * 60 * MINUTE_MS - 1);
+    expect(await rotateDueSigningKey({ ctx })).toBe(false);
+    fixture.clock.advanceMs(1);
+    const made = await Promise.all([1, 2, 3].map(() => rotateDueSigningKey({ ctx })));
+    expect(made.filter(Boolean)).toHaveLength(1);
+    expect(await rotateDueSigningKey({ ctx })).toBe(false);
   });
 });
