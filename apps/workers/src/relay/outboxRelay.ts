@@ -82,19 +82,11 @@ export class OutboxRelay {
 
   async #sendSome(): Promise<number> {
     if (this.#bus.connection !== undefined && !this.#isStreamReady) await this.#ensureStream();
-    const rows = await this.#database.sql<OutboxRow[]>`
-      select id, kind, name, version, payload, actor, request_id, traceparent, created_at from outbox
-      where sent_at is null order by created_at, id limit ${ROWS_MAX}`;
-    if (rows.length === 0) return 0;
+    const [events, jobs] = await Promise.all([this.#readUnsent("event"), this.#readUnsent("job")]);
+    if (events.length === 0 && jobs.length === 0) return 0;
     const outcomes = await Promise.allSettled([
-      this.#sendAll(
-        rows.filter((row) => row.kind === "event"),
-        (row) => this.#publish(row),
-      ),
-      this.#sendAll(
-        rows.filter((row) => row.kind === "job"),
-        (row) => this.#enqueue(row),
-      ),
+      this.#sendAll(events, (row) => this.#publish(row)),
+      this.#sendAll(jobs, (row) => this.#enqueue(row)),
     ]);
     const sent = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? outcome.value.sent : []));
     if (sent.length > 0) {
@@ -102,7 +94,14 @@ export class OutboxRelay {
     }
     const failure = outcomes.find((outcome) => outcome.status === "fulfilled" && outcome.value.failure !== undefined);
     if (failure?.status === "fulfilled") throw failure.value.failure;
-    return rows.length;
+    return Math.max(events.length, jobs.length);
+  }
+
+  /** Each kind by itself: events that wait for NATS must not stand in the way of jobs, nor jobs that wait for Redis. */
+  #readUnsent(kind: OutboxRow["kind"]): Promise<OutboxRow[]> {
+    return this.#database.sql<OutboxRow[]>`
+      select id, kind, name, version, payload, actor, request_id, traceparent, created_at from outbox
+      where sent_at is null and kind = ${kind} order by created_at, id limit ${ROWS_MAX}`;
   }
 
   /** One after the other, up to the first that fails: what comes after it must not overtake it. */
@@ -147,7 +146,13 @@ export class OutboxRelay {
       this.#logger.error({ id: row.id, job: row.name }, "the outbox orders a job that nobody knows");
       return;
     }
-    const data = definition.schema.parse(row.payload);
+    const parsed = definition.schema.safeParse(row.payload);
+    if (!parsed.success) {
+      // It would fail for ever, and everything behind it would wait.
+      this.#logger.error({ id: row.id, job: row.name, err: parsed.error }, "the outbox orders a job that is malformed");
+      return;
+    }
+    const { data } = parsed;
     const id = definition.id?.(data);
     // A queue takes no second job of an id that it still knows, ended ones included: under an id that comes again, an
     // ended job must not stay, or the next order (a mail to be tried again) would be taken for the last one.

@@ -1,0 +1,192 @@
+import type { AddressInfo, Server, Socket } from "node:net";
+import { connect, createServer } from "node:net";
+import { EVENT_SUBJECT_PREFIX, settleJob } from "@tollgate/contracts";
+import type { Database } from "@tollgate/db";
+import { createDatabase } from "@tollgate/db";
+import { createLogger, newId, silentLogger, systemClock } from "@tollgate/kernel";
+import { jetstreamManager, PushBus, Queues } from "@tollgate/messaging";
+import type { TestDatabase, TestNamespace } from "@tollgate/testing";
+import { createTestDatabase, createTestNamespace } from "@tollgate/testing";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { EVENT_STREAM, OutboxRelay } from "./outboxRelay.ts";
+
+let testDatabase: TestDatabase;
+let namespace: TestNamespace;
+let database: Database;
+let queues: Queues;
+let listener: PushBus;
+let subject: string;
+let heard: { subject: string; id: string; data: { n: number } }[];
+let closers: (() => Promise<unknown>)[];
+
+beforeAll(async () => {
+  [testDatabase, namespace] = await Promise.all([createTestDatabase(), createTestNamespace()]);
+  database = createDatabase({ url: testDatabase.url, applicationName: "relay test", connectionsMax: 6 });
+  queues = new Queues({ redisUrl: namespace.redisUrl, prefix: namespace.redisPrefix, onError: () => undefined });
+  listener = new PushBus({ url: namespace.natsUrl, name: "relay test", logger: silentLogger });
+  await new Promise<void>((resolve) => listener.onConnected(resolve));
+  listener.subscribe(`${EVENT_SUBJECT_PREFIX}>`, (data, on) => {
+    heard.push({ ...(data as (typeof heard)[number]), subject: on });
+  });
+});
+
+afterAll(async () => {
+  await Promise.all([listener.close(), queues.close(), database.close()]);
+  await testDatabase.drop();
+});
+
+beforeEach(async () => {
+  heard = [];
+  closers = [];
+  subject = `lab.${newId("event").toLowerCase()}`;
+  await database.sql`delete from outbox`;
+});
+
+afterEach(async () => {
+  for (const close of closers.reverse()) await close();
+});
+
+function startRelay(natsUrl = namespace.natsUrl, logged: string[] = []): OutboxRelay {
+  const logger = createLogger({ name: "relay", level: "error" }, { write: (line: string) => logged.push(line) });
+  const bus = new PushBus({ url: natsUrl, name: "relay", logger: silentLogger });
+  const relay = new OutboxRelay({ database, bus, queues, clock: systemClock, logger });
+  relay.start();
+  closers.push(
+    () => bus.close(),
+    () => relay.stop(),
+  );
+  return relay;
+}
+
+/** Rows of the outbox whose numbers, and instants, go up. */
+async function order(
+  kind: "event" | "job",
+  name: string,
+  payloads: readonly Record<string, unknown>[],
+  minutesAgo = 0,
+): Promise<void> {
+  const beganAt = systemClock.nowMs() - minutesAgo * 60_000;
+  const rows = payloads.map((payload, index) => ({
+    id: newId(kind),
+    kind,
+    name,
+    version: 1,
+    payload: database.sql.json(payload as never) as never,
+    actor: "system:lab",
+    request_id: "req_1",
+    created_at: new Date(beganAt + index),
+  }));
+  await database.sql`insert into outbox ${database.sql(rows)}`;
+}
+
+const settlementOf = (account: string): Record<string, unknown> => ({
+  billingAccountIds: [account],
+  before: "2026-03-01T00:00:00Z",
+});
+
+const events = (count: number): Record<string, unknown>[] => Array.from({ length: count }, (_, n) => ({ n }));
+
+async function unsent(): Promise<number> {
+  const [row] = await database.sql`select count(*) as n from outbox where sent_at is null`;
+  return Number(row?.["n"]);
+}
+
+const heardHere = () => heard.filter((event) => event.subject === EVENT_SUBJECT_PREFIX + subject);
+/** In the order of their first copies: one that was not acknowledged is sent again under the same id. */
+const numbers = () => [...new Map(heardHere().map((event) => [event.id, event.data.n])).values()];
+
+async function jobIds(): Promise<string[]> {
+  const jobs = await queues.queue(settleJob.queue).getJobs(["waiting", "delayed", "active", "prioritized"]);
+  return jobs
+    .filter((job) => job.name === settleJob.name)
+    .map((job) => String(job.data.billingAccountIds?.[0] ?? job.id));
+}
+
+/** A way to NATS that is closed until it is opened. */
+async function gateToNats(): Promise<{ url: string; open: () => Promise<void>; shut: () => Promise<void> }> {
+  const target = new URL(namespace.natsUrl.includes("://") ? namespace.natsUrl : `nats://${namespace.natsUrl}`);
+  const sockets = new Set<Socket>();
+  let server: Server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const shut = (): Promise<void> => {
+    for (const socket of sockets) socket.destroy();
+    return new Promise((resolve) => server.close(() => resolve()));
+  };
+  await shut();
+  const open = (): Promise<void> => {
+    server = createServer((client) => {
+      const upstream = connect(Number(target.port), target.hostname);
+      for (const socket of [client, upstream]) {
+        sockets.add(socket);
+        socket.on("error", () => undefined).on("close", () => sockets.delete(socket));
+      }
+      client.pipe(upstream).pipe(client);
+    });
+    return new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
+  };
+  closers.push(shut);
+  return { url: `nats://127.0.0.1:${port}`, open, shut };
+}
+
+describe("the relay", () => {
+  it("publishes what was committed, in order, and stamps it", async () => {
+    await order("event", subject, events(700));
+    startRelay();
+    await expect.poll(unsent, { timeout: 10_000 }).toBe(0);
+    await expect.poll(numbers).toEqual(events(700).map(({ n }) => n));
+    expect(heardHere()[0]).toMatchObject({ actor: "system:lab", requestId: "req_1", version: 1 });
+  });
+
+  it("stores each event once, although two relays send it", async () => {
+    await order("event", subject, events(100));
+    startRelay();
+    startRelay();
+    await expect.poll(unsent, { timeout: 10_000 }).toBe(0);
+    const { connection } = listener;
+    if (connection === undefined) throw new Error("no connection to NATS");
+    const manager = await jetstreamManager(connection);
+    const name = EVENT_SUBJECT_PREFIX + subject;
+    const info = await manager.streams.info(EVENT_STREAM, { subjects_filter: name });
+    expect(info.state.subjects).toEqual({ [name]: 100 });
+  });
+
+  it("keeps events while NATS is away, sends them in order when it is back, and does not lose its way when it goes again", async () => {
+    const gate = await gateToNats();
+    await order("event", subject, events(5));
+    startRelay(gate.url);
+    await order("job", settleJob.name, [settlementOf(newId("billingAccount"))]);
+    // The job has left, so the relay has been through: the events have not.
+    await expect.poll(unsent, { timeout: 5_000 }).toBe(5);
+    await gate.open();
+    await expect.poll(unsent, { timeout: 10_000 }).toBe(0);
+    await gate.shut();
+    await order("event", subject, [{ n: 5 }]);
+    await gate.open();
+    await expect.poll(unsent, { timeout: 10_000 }).toBe(0);
+    await expect.poll(numbers).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+
+  it("orders jobs although more events wait for NATS than it reads at once", async () => {
+    const account = newId("billingAccount");
+    await order("event", subject, events(600), 60);
+    await order("job", settleJob.name, [settlementOf(account)]);
+    startRelay("nats://127.0.0.1:1");
+    await expect.poll(jobIds, { timeout: 5_000 }).toContain(account);
+    expect(await unsent()).toBe(600);
+  });
+
+  it.each([
+    ["a job that nobody knows", "lab.unknown", {}],
+    ["a job whose payload is not what its contract says", settleJob.name, { billingAccountIds: "not a list" }],
+  ])("logs %s, and goes on to the next", async (_, name, payload) => {
+    const account = newId("billingAccount");
+    const logged: string[] = [];
+    await order("job", name, [payload], 5);
+    await order("job", settleJob.name, [settlementOf(account)]);
+    startRelay(namespace.natsUrl, logged);
+    await expect.poll(jobIds, { timeout: 5_000 }).toContain(account);
+    await expect.poll(unsent).toBe(0);
+    expect(logged.join("")).toContain(name);
+  });
+});
