@@ -1,0 +1,1 @@
+export { type ApiDouble, type ApiDoubleCall, type ProcedurePath, startApiDouble } from "./startApiDouble.ts";

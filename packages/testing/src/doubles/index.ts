@@ -1,0 +1,2 @@
+export { createDouble, type Double } from "./createDouble.ts";
+export { DoubleError } from "./expectations.ts";
