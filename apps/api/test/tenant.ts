@@ -2,7 +2,7 @@ import type { GeneratedKey, Project, ProjectInvite, SessionTokens } from "@tollg
 import { schema } from "@tollgate/db";
 import { newId } from "@tollgate/kernel";
 import { walletBudgetId } from "@tollgate/services/budgets";
-import { foldCalls } from "@tollgate/services/metering";
+import { foldCalls, formatCallRecord } from "@tollgate/services/metering";
 import { provisionCustomer } from "@tollgate/services/seed";
 import { mustCallRest } from "./callRest.ts";
 import type { TestApi } from "./testApi.ts";
@@ -175,12 +175,28 @@ async function makeCall(
 ): Promise<string> {
   const { billingAccountId, projectId, keyId, endpointId } = about;
   const id = newId("call");
-  const draws = `${walletBudgetId(billingAccountId)}=1000`;
-  const startedAtMs = api.clock.nowMs();
-  const subject = [billingAccountId, projectId, keyId, endpointId, "live", "charged", 200];
-  const fields = [1, id, startedAtMs, newId("gateway"), ...subject, 12, 1, 1000, 1000, 100, 2_000, draws];
-  const source = `${newId("gateway")}.0`;
-  await foldCalls(api.database, api.clock, { source, sequence: 1, records: fields.join(" ") });
+  const record = formatCallRecord({
+    sequence: 1,
+    id,
+    startedAtMs: api.clock.nowMs(),
+    holderId: newId("gateway"),
+    billingAccountId,
+    projectId,
+    keyId,
+    endpointId,
+    mode: "live",
+    outcome: "charged",
+    status: 200,
+    latencyMs: 12,
+    units: 1,
+    unitPriceMicros: 1_000,
+    chargedMicros: 1_000,
+    requestBytes: 100,
+    responseBytes: 2_000,
+    draws: `${walletBudgetId(billingAccountId)}=1000`,
+  });
+  const batch = { source: `${newId("gateway")}.0`, sequence: 1, records: record };
+  await foldCalls(api.database, api.clock, batch);
   return id;
 }
 
