@@ -326,6 +326,7 @@ CREATE TABLE "outbox" (
 	"request_id" text NOT NULL,
 	"traceparent" text,
 	"created_at" timestamp (3) with time zone NOT NULL,
+	"ordinal" bigint NOT NULL,
 	"sent_at" timestamp (3) with time zone,
 	CONSTRAINT "outbox_kind_check" CHECK (kind in ('event', 'job'))
 );
@@ -544,7 +545,7 @@ CREATE UNIQUE INDEX "keys_hash_key" ON "keys" USING btree ("hash");--> statement
 CREATE INDEX "keys_project_id_idx" ON "keys" USING btree ("project_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "keys_expiring_idx" ON "keys" USING btree ("expires_at") WHERE expires_at is not null and expiry_announced_at is null;--> statement-breakpoint
 CREATE INDEX "inbox_handled_at_idx" ON "inbox" USING btree ("handled_at");--> statement-breakpoint
-CREATE INDEX "outbox_unsent_idx" ON "outbox" USING btree ("created_at","id") WHERE sent_at is null;--> statement-breakpoint
+CREATE INDEX "outbox_unsent_idx" ON "outbox" USING btree ("created_at","ordinal","id") WHERE sent_at is null;--> statement-breakpoint
 CREATE INDEX "outbox_sent_at_idx" ON "outbox" USING btree ("sent_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "oauth_identities_customer_key" ON "oauth_identities" USING btree ("customer_id","provider");--> statement-breakpoint
 CREATE INDEX "oauth_states_expires_at_idx" ON "oauth_states" USING btree ("expires_at");--> statement-breakpoint

@@ -46,7 +46,16 @@ async function append(
     requestId: ctx.requestId,
     traceparent: ctx.traceparent ?? null,
     createdAt: ctx.clock.now(),
+    ordinal: nextOrdinal(),
   });
+}
+
+let lastOrdinal = 0;
+
+/** Grows with every append of this process. The clock may show the same instant for a whole transaction. */
+function nextOrdinal(): number {
+  lastOrdinal += 1;
+  return lastOrdinal;
 }
 
 /**

@@ -33,6 +33,11 @@ describe("the log", () => {
     }
   });
 
+  it("shows the code of an error, which is no secret", () => {
+    const error = Object.assign(new Error("could not serialize access"), { code: "40001" });
+    expect(JSON.parse(logged({ err: error }))).toMatchObject({ err: { code: "40001" } });
+  });
+
   it("shows everything else, and which process it comes from", () => {
     const entry = JSON.parse(logged({ projectId: "prj_1" }));
     expect(entry).toMatchObject({ name: "test", pid: process.pid, projectId: "prj_1", msg: "message" });

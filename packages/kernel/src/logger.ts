@@ -24,12 +24,15 @@ export function createLogger(options: { name: string; level: string }, destinati
       base: { name: options.name, pid: process.pid },
       redact: {
         paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]),
-        censor: "[redacted]",
+        censor: (value, path) => (isErrorCode(path) ? value : "[redacted]"),
       },
     },
     destination ?? pino.destination({ fd: 1, sync: false }),
   );
 }
+
+/** `code` is a mailed code nearly everywhere; of an error it is the one thing that a log must say. */
+const isErrorCode = (path: readonly string[]): boolean => path[0] === "err" && path.at(-1) === "code";
 
 export const silentLogger: Logger = pino({ level: "silent" });
 export type { Logger } from "pino";

@@ -58,7 +58,7 @@ function startRelay(natsUrl = namespace.natsUrl, logged: string[] = []): OutboxR
   return relay;
 }
 
-/** Rows of the outbox whose numbers, and instants, go up. */
+/** Rows of the outbox, all of one instant, as a transaction appends them one after the other. */
 async function order(
   kind: "event" | "job",
   name: string,
@@ -74,7 +74,8 @@ async function order(
     payload: database.sql.json(payload as never) as never,
     actor: "system:lab",
     request_id: "req_1",
-    created_at: new Date(beganAt + index),
+    created_at: new Date(beganAt),
+    ordinal: index,
   }));
   await database.sql`insert into outbox ${database.sql(rows)}`;
 }

@@ -101,7 +101,7 @@ export class OutboxRelay {
   #readUnsent(kind: OutboxRow["kind"]): Promise<OutboxRow[]> {
     return this.#database.sql<OutboxRow[]>`
       select id, kind, name, version, payload, actor, request_id, traceparent, created_at from outbox
-      where sent_at is null and kind = ${kind} order by created_at, id limit ${ROWS_MAX}`;
+      where sent_at is null and kind = ${kind} order by created_at, ordinal, id limit ${ROWS_MAX}`;
   }
 
   /** One after the other, up to the first that fails: what comes after it must not overtake it. */

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { check, index, integer, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
-import { createdAt, id, instant, oneOf } from "./columns.ts";
+import { count, createdAt, id, instant, oneOf } from "./columns.ts";
 
 export const OUTBOX_KINDS = ["event", "job"] as const;
 
@@ -21,10 +21,12 @@ export const outbox = pgTable(
     requestId: text("request_id").notNull(),
     traceparent: text("traceparent"),
     createdAt: createdAt(),
+    /** Tells rows of the same instant apart: what a process appended first comes first. */
+    ordinal: count("ordinal").notNull(),
     sentAt: instant("sent_at"),
   },
   (t) => [
-    index("outbox_unsent_idx").on(t.createdAt, t.id).where(sql`sent_at is null`),
+    index("outbox_unsent_idx").on(t.createdAt, t.ordinal, t.id).where(sql`sent_at is null`),
     index("outbox_sent_at_idx").on(t.sentAt),
     check("outbox_kind_check", oneOf("kind", OUTBOX_KINDS)),
   ],
