@@ -35,7 +35,7 @@ describe("the log", () => {
 
   it("shows the code of an error, which is no secret", () => {
     const error = Object.assign(new Error("could not serialize access"), { code: "40001" });
-    expect(JSON.parse(logged({ err: error }))).toMatchObject({ err: { code: "40001" } });
+    expect(JSON.parse(logged({ err: error }))).toMatchObject({ err: { errorCode: "40001" } });
   });
 
   it("shows everything else, and which process it comes from", () => {

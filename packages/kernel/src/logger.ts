@@ -24,15 +24,19 @@ export function createLogger(options: { name: string; level: string }, destinati
       base: { name: options.name, pid: process.pid },
       redact: {
         paths: SECRET_FIELDS.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]),
-        censor: (value, path) => (isErrorCode(path) ? value : "[redacted]"),
+        censor: "[redacted]",
       },
+      serializers: { err: serializeError },
     },
     destination ?? pino.destination({ fd: 1, sync: false }),
   );
 }
 
-/** `code` is a mailed code nearly everywhere; of an error it is the one thing that a log must say. */
-const isErrorCode = (path: readonly string[]): boolean => path[0] === "err" && path.at(-1) === "code";
+/** An error's `code` is what a log must say of it, and a field of that name is a mailed code anywhere else: so it moves. */
+function serializeError(error: Error & { readonly code?: unknown }): object {
+  const serialized = pino.stdSerializers.err(error);
+  return error.code === undefined ? serialized : { ...serialized, errorCode: error.code };
+}
 
 export const silentLogger: Logger = pino({ level: "silent" });
 export type { Logger } from "pino";
