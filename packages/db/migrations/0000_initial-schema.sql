@@ -530,6 +530,7 @@ CREATE UNIQUE INDEX "customer_exports_token_hash_key" ON "customer_exports" USIN
 CREATE INDEX "customer_exports_customer_id_idx" ON "customer_exports" USING btree ("customer_id","created_at");--> statement-breakpoint
 CREATE INDEX "customer_exports_expires_at_idx" ON "customer_exports" USING btree ("expires_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "customers_email_live_key" ON "customers" USING btree ("email") WHERE deleted_at is null;--> statement-breakpoint
+CREATE INDEX "customers_email_idx" ON "customers" USING btree ("email");--> statement-breakpoint
 CREATE INDEX "customers_created_at_idx" ON "customers" USING btree ("created_at","id");--> statement-breakpoint
 CREATE INDEX "erasures_due_idx" ON "erasures" USING btree ("due_at") WHERE finished_at is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "sessions_refresh_hash_key" ON "sessions" USING btree ("refresh_hash");--> statement-breakpoint

@@ -21,6 +21,8 @@ export const customers = pgTable(
   (t) => [
     // A deleted customer does not keep the address: the same person may sign up again.
     uniqueIndex("customers_email_live_key").on(t.email).where(sql`deleted_at is null`),
+    // The beginning of an address is looked for among all customers.
+    index("customers_email_idx").on(t.email),
     index("customers_created_at_idx").on(t.createdAt, t.id),
     check("customers_status_check", oneOf("status", CUSTOMER_STATUSES)),
   ],
