@@ -8,6 +8,7 @@ import { benchMemory } from "./gateway/benchMemory.ts";
 import type { Letter } from "./gateway/candidates.ts";
 import { startField } from "./gateway/candidates.ts";
 import { profileGateway } from "./gateway/profileGateway.ts";
+import { benchIdentity } from "./identity/benchIdentity.ts";
 import { benchKeys } from "./keys/benchKeys.ts";
 import type { Options, Part } from "./options.ts";
 import type { BenchPlace } from "./place.ts";
@@ -29,6 +30,7 @@ export async function runParts(run: Run): Promise<void> {
   if (parts.includes("fold")) show(await benchFold(place, servers));
   if (parts.includes("keys")) show(await benchKeys(place, callMicros));
   if (parts.includes("control")) show(await benchControl(place));
+  if (parts.includes("identity")) await benchIdentity(place, servers, show);
 }
 
 const needsGateway = (part: Part): boolean => part === "gateway" || part === "latency" || part === "memory";

@@ -14,6 +14,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   bareProxy: "bench/src/floors/bareProxy.main.ts",
   fastifyProxy: "bench/src/floors/fastifyProxy.main.ts",
   controlServer: "bench/src/control/controlServer.main.ts",
+  identityServer: "bench/src/identity/identityServer.main.ts",
+  signIn: "bench/src/identity/signIn.main.ts",
   fold: "bench/src/fold/fold.main.ts",
   keys: "bench/src/keys/keys.main.ts",
   gateway: "apps/gateway/src/main.ts",
