@@ -1,5 +1,5 @@
 import { emailInput } from "@tollgate/contracts";
-import { commonEnv, parseEnv } from "@tollgate/kernel";
+import { commonEnv, parseEnv, toMasterKeys } from "@tollgate/kernel";
 import { z } from "zod";
 
 /** `name=token,name=token`: who may call as a service, and with what. */
@@ -28,6 +28,7 @@ const withoutTrailingSlash = z.url().transform((url) => url.replace(/\/+$/, ""))
 export const serviceEnv = {
   ...commonEnv,
   TOLLGATE_SECRET: z.string().min(32, { error: "Must have at least 32 characters" }),
+  MASTER_KEYS: z.string().default("").transform(toMasterKeys),
   PUBLIC_API_URL: withoutTrailingSlash,
   PUBLIC_GATEWAY_URL: withoutTrailingSlash,
   /** The dashboard, where links in mails lead. Without one, the control plane's own address. */

@@ -1,10 +1,12 @@
-import { commonEnv, parseEnv } from "@tollgate/kernel";
+import { commonEnv, parseEnv, toMasterKeys } from "@tollgate/kernel";
 import { z } from "zod";
 
 /** What a gateway reads from its environment, once, at start. */
 const gatewayEnvSchema = z.object({
   ...commonEnv,
   TOLLGATE_SECRET: z.string().min(32),
+  /** Open the credentials of upstreams. */
+  MASTER_KEYS: z.string().default("").transform(toMasterKeys),
   PUBLIC_API_URL: z.url(),
   GATEWAY_HOST: z.string().default("0.0.0.0"),
   GATEWAY_PORT: z.coerce.number().int().min(0).max(65_535).default(8080),

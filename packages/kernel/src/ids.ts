@@ -31,6 +31,7 @@ export const ID_PREFIXES = {
   invite: "ivt",
   signingKey: "sig",
   export: "exp",
+  secret: "sct",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;

@@ -2,6 +2,7 @@ export * from "./backoff.ts";
 export * from "./clock.ts";
 export * from "./context.ts";
 export * from "./env.ts";
+export * from "./envelope.ts";
 export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./logger.ts";
