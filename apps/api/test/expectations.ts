@@ -92,6 +92,15 @@ const DEVELOPERS: Members = ["owner", "admin", "developer"];
 const ADMINS: Members = ["owner", "admin"];
 
 export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expectation[]>> = {
+  "admin.secrets.set": { answers: operators(), input: () => ({ api: API.name, name: "X-Api-Key", value: "hidden" }) },
+  "admin.secrets.list": { answers: operators(), input: () => ({ api: API.name }) },
+  "admin.secrets.delete": {
+    // Nobody has set this one.
+    answers: { ...operators(), operator: "NOT_FOUND" },
+    input: () => ({ api: API.name, name: "X-Other-Key" }),
+  },
+  "admin.secrets.rewrap": { answers: operators() },
+
   "balance.current": { answers: accountMembers() },
   "balance.ledger": { answers: accountMembers() },
   "balance.listAdjustments": { answers: accountMembers() },

@@ -1,3 +1,4 @@
+export * from "./admin.ts";
 export * from "./balance.ts";
 export * from "./billing.ts";
 export * from "./catalog.ts";

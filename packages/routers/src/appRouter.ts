@@ -1,3 +1,4 @@
+import { adminRouter } from "./admin.ts";
 import { balanceRouter } from "./balance.ts";
 import { billingRouter } from "./billing.ts";
 import { catalogRouter } from "./catalog.ts";
@@ -12,6 +13,7 @@ import { usageRouter } from "./usage.ts";
 
 /** Every procedure, by domain. */
 export const appRouter = router({
+  admin: adminRouter,
   balance: balanceRouter,
   billing: billingRouter,
   catalog: catalogRouter,

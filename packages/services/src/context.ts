@@ -1,9 +1,12 @@
 import type { DbContext } from "@tollgate/db";
+import type { MasterKey } from "@tollgate/kernel";
 
 /** What verbs need beyond the database: settings that were read once at start and are passed in. */
 export interface ServiceSettings {
   /** Seals secrets at rest. At least 32 characters. */
   readonly masterSecret: string;
+  /** Wrap the keys of stored credentials, the newest first; without any, a key derived from the master secret does. */
+  readonly masterKeys?: readonly MasterKey[];
   /** Where people and programs reach the control plane, without a trailing slash. */
   readonly publicApiUrl: string;
   /** Where programs reach the gateway, without a trailing slash. */

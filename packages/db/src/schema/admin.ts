@@ -1,5 +1,8 @@
-import { index, jsonb, pgTable, text } from "drizzle-orm/pg-core";
-import { createdAt, id } from "./columns.ts";
+import { check, index, jsonb, pgTable, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { apis } from "./catalog.ts";
+import { createdAt, id, oneOf, updatedAt } from "./columns.ts";
+
+export const SECRET_PLACEMENTS = ["header", "query"] as const;
 
 /** Who did what to which record, with what it was before and after. Written in the mutation's own transaction. */
 export const auditLog = pgTable(
@@ -19,5 +22,33 @@ export const auditLog = pgTable(
     index("audit_log_created_at_idx").on(t.createdAt, t.id),
     index("audit_log_subject_idx").on(t.subject, t.createdAt),
     index("audit_log_actor_idx").on(t.actor, t.createdAt),
+  ],
+);
+
+/**
+ * Credentials that the gateway adds to the requests of an API's upstream. The value is encrypted under a key of its own,
+ * and that key under a master key: a new master key changes `master_key_id` and `wrapped_key`, never `sealed_value`.
+ */
+export const upstreamSecrets = pgTable(
+  "upstream_secrets",
+  {
+    id: id().primaryKey(),
+    apiId: id("api_id")
+      .notNull()
+      .references(() => apis.id),
+    placement: text("placement", { enum: SECRET_PLACEMENTS }).notNull(),
+    /** Of the header, in lower case, or of the query parameter. */
+    name: text("name").notNull(),
+    masterKeyId: text("master_key_id").notNull(),
+    wrappedKey: text("wrapped_key").notNull(),
+    sealedValue: text("sealed_value").notNull(),
+    createdAt: createdAt(),
+    updatedAt: updatedAt(),
+  },
+  (t) => [
+    uniqueIndex("upstream_secrets_place_key").on(t.apiId, t.placement, t.name),
+    index("upstream_secrets_created_at_idx").on(t.createdAt, t.id),
+    index("upstream_secrets_master_key_id_idx").on(t.masterKeyId, t.id),
+    check("upstream_secrets_placement_check", oneOf("placement", SECRET_PLACEMENTS)),
   ],
 );

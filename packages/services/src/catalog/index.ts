@@ -9,5 +9,6 @@ export * from "./publishApi.ts";
 export { rankApis } from "./rankApis.ts";
 export * from "./readPublicApi.ts";
 export * from "./removeApi.ts";
+export { reviseApi } from "./reviseApi.ts";
 export * from "./searchApis.ts";
 export * from "./updateApi.ts";
