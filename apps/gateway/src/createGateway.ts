@@ -4,9 +4,10 @@ import { createEtcdStore, UpstreamRegistry } from "@tollgate/config";
 import { foldCalls, PUSH_SUBJECTS } from "@tollgate/contracts";
 import { createDatabase } from "@tollgate/db";
 import type { Clock, Logger } from "@tollgate/kernel";
-import { newId } from "@tollgate/kernel";
+import { Keyring, newId } from "@tollgate/kernel";
 import { PushBus, Queues } from "@tollgate/messaging";
 import type { ServiceSettings } from "@tollgate/services";
+import { loadUpstreamSecrets } from "@tollgate/services/admin";
 import { expireDueGrants } from "@tollgate/services/balance";
 import { closeHolder, leaseBudgets, openHolder, renewHolder } from "@tollgate/services/budgets";
 import { loadCatalogue, readCatalogueVersion } from "@tollgate/services/catalog";
@@ -17,6 +18,7 @@ import { readFoldedMarks } from "@tollgate/services/metering";
 import { LRUCache } from "lru-cache";
 import { BudgetPool } from "./budgets/budgetPool.ts";
 import { CatalogueCache } from "./catalogue/catalogueCache.ts";
+import { openCredentials } from "./credentials/upstreamCredentials.ts";
 import type { GatewayEnv } from "./env.ts";
 import { UpstreamPools } from "./forward/upstreamPools.ts";
 import type { Gateway } from "./gateway.ts";
@@ -120,11 +122,13 @@ export async function createGateway(options: {
       toEntry: (record) => new Caller(record, budgets, windowOf(windows, record)),
     },
   });
+  const keyring = new Keyring(env.TOLLGATE_SECRET, env.MASTER_KEYS);
   const catalogue = new CatalogueCache({
     clock,
     logger,
     ports: {
       load: () => loadCatalogue({ ctx: dbContext }),
+      loadCredentials: async () => openCredentials(keyring, await loadUpstreamSecrets({ ctx: dbContext }), logger),
       readVersion: () => readCatalogueVersion({ ctx: dbContext }),
     },
   });

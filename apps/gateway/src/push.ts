@@ -90,6 +90,9 @@ function applyEvent(
       // Rare, and the keys they touch are not in the event: everything is looked up again.
       keys.invalidateWhere(() => true);
       break;
+    case "admin":
+      if (/^admin\.secret(Set|Deleted)$/.test(event.subject)) void catalogue.refresh().catch(() => undefined);
+      break;
     case "catalog":
       void catalogue.refresh().catch(() => undefined);
       break;

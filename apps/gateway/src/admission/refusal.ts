@@ -50,6 +50,12 @@ export const REFUSALS = {
   starting: refusal("UNAVAILABLE", "starting", "The gateway is starting", ["Retry-After", "1"]),
   draining: refusal("UNAVAILABLE", "draining", "The gateway is stopping", ["Retry-After", "1", "Connection", "close"]),
   spool: refusal("UNAVAILABLE", "cannot_record", "Calls cannot be recorded at the moment", ["Retry-After", "5"]),
+  credentials: refusal(
+    "UNAVAILABLE",
+    "credentials_unavailable",
+    "The credentials of this API cannot be read at the moment. The call was not charged",
+    ["Retry-After", "5"],
+  ),
   noUpstream: refusal("UNAVAILABLE", "no_upstream", "No instance of this API is running", ["Retry-After", "1"]),
   unreachable: refusal("BAD_GATEWAY", "upstream_unreachable", "The API did not answer. The call was not charged"),
   timeout: refusal("GATEWAY_TIMEOUT", "upstream_timeout", "The API took too long. The call was not charged"),

@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "@tollgate/kernel";
 import type { Catalogue, CatalogueApi, CatalogueEndpoint } from "@tollgate/services/catalog";
+import type { UpstreamCredentials } from "../credentials/upstreamCredentials.ts";
 
 /**
  * The whole catalogue in memory, replaced as a whole when an event says it changed, and looked at every few seconds in
@@ -7,6 +8,8 @@ import type { Catalogue, CatalogueApi, CatalogueEndpoint } from "@tollgate/servi
  */
 export interface CataloguePorts {
   load(): Promise<Catalogue>;
+  /** Credentials of upstreams by the API's id. Asked for after the catalogue, whose version moves with them. */
+  loadCredentials(): Promise<ReadonlyMap<string, UpstreamCredentials>>;
   readVersion(): Promise<string>;
 }
 
@@ -69,6 +72,8 @@ export interface RoutedApi {
   readonly name: string;
   readonly isRemoved: boolean;
   readonly upstreamUrls: readonly string[];
+  /** What its upstream wants to be shown, if anything. */
+  readonly credentials: UpstreamCredentials | undefined;
   /** `Deprecation` and `Sunset` (RFC 9745, RFC 8594) of a deprecated API. */
   readonly deprecationHeaders: readonly string[];
   readonly endpoints: ReadonlyMap<string, RoutedEndpoint>;
@@ -123,7 +128,8 @@ export class CatalogueCache {
     do {
       this.#isStale = false;
       const catalogue = await this.#ports.load();
-      this.#apis = new Map(catalogue.apis.map((api) => [api.name, toRoutedApi(api)]));
+      const credentials = await this.#ports.loadCredentials();
+      this.#apis = new Map(catalogue.apis.map((api) => [api.name, toRoutedApi(api, credentials.get(api.id))]));
       this.#version = catalogue.version;
     } while (this.#isStale);
     this.#logger.debug({ apis: this.#apis.size, at: this.#clock.nowMs() }, "catalogue loaded");
@@ -138,12 +144,13 @@ export class CatalogueCache {
   }
 }
 
-function toRoutedApi(api: CatalogueApi): RoutedApi {
+function toRoutedApi(api: CatalogueApi, credentials: UpstreamCredentials | undefined): RoutedApi {
   return {
     id: api.id,
     name: api.name,
     isRemoved: api.status === "removed",
     upstreamUrls: api.upstreamUrls,
+    credentials,
     deprecationHeaders: deprecationHeaders(api),
     endpoints: new Map(api.endpoints.map((endpoint) => [endpoint.name, new RoutedEndpoint(endpoint)])),
   };

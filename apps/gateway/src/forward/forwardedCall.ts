@@ -124,8 +124,9 @@ export class ForwardedCall implements SpoolWaiter {
     const { api, endpoint, path } = this.#route;
     const nowMs = this.#gateway.clock.nowMs();
     const target = this.#gateway.upstreams.choose(api.name, api.upstreamUrls, nowMs, this.#target);
-    if (target === undefined) {
-      this.#fail(REFUSALS.noUpstream);
+    const { credentials } = api;
+    if (target === undefined || credentials?.isSealed === true) {
+      this.#fail(target === undefined ? REFUSALS.noUpstream : REFUSALS.credentials);
       return;
     }
     this.#target = target;
@@ -134,13 +135,13 @@ export class ForwardedCall implements SpoolWaiter {
     target.inFlight += 1;
     const { headers: incoming, rawHeaders } = this.#request;
     const headers = requestHeaders(rawHeaders, incoming.connection);
-    headers.push("authorization", token.authorization);
+    headers.push(credentials?.tokenHeader ?? "authorization", token.authorization);
     headers.push("traceparent", traceparentOf(incoming["traceparent"] as string | undefined));
     headers.push("tollgate-call-id", this.#callId);
     const request = {
-      path: target.basePath + path,
+      path: target.basePath + (credentials?.addToPath(path) ?? path),
       method: this.#request.method as "GET",
-      headers,
+      headers: credentials?.addToHeaders(headers) ?? headers,
       body: this.#body,
       headersTimeout: endpoint.timeoutMs,
     };

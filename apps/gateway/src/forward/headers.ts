@@ -22,8 +22,6 @@ const NOT_TO_UPSTREAM = new Set([
   "expect",
   "host",
   "traceparent",
-  "tollgate-call-id",
-  "tollgate-units",
   // Who calls is the token's to say; what a caller says of itself here would be believed.
   "forwarded",
   "x-forwarded-for",
@@ -31,15 +29,10 @@ const NOT_TO_UPSTREAM = new Set([
   "x-forwarded-proto",
 ]);
 
-const NOT_TO_CLIENT = new Set([
-  ...HOP_BY_HOP,
-  "tollgate-units",
-  "tollgate-call-id",
-  "tollgate-price",
-  "tollgate-balance",
-  "ratelimit",
-  "ratelimit-policy",
-]);
+const NOT_TO_CLIENT = new Set([...HOP_BY_HOP, "ratelimit", "ratelimit-policy"]);
+
+/** What is said under these names is the gateway's to say, to either side. */
+const OWN_PREFIX = "tollgate-";
 
 /** Whether a header of this spelling stops here; spellings that were seen are kept, as there are few. */
 class HeaderFilter {
@@ -53,7 +46,8 @@ class HeaderFilter {
   stops(name: string): boolean {
     const seen = this.#seen.get(name);
     if (seen !== undefined) return seen;
-    const stops = this.#stopped.has(name.toLowerCase());
+    const lower = name.toLowerCase();
+    const stops = this.#stopped.has(lower) || lower.startsWith(OWN_PREFIX);
     if (this.#seen.size < 1_000) this.#seen.set(name, stops);
     return stops;
   }

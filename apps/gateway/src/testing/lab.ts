@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { foldCalls as foldCallsJob, PUSH_SUBJECTS } from "@tollgate/contracts";
+import { EVENT_SUBJECT_PREFIX, foldCalls as foldCallsJob, PUSH_SUBJECTS } from "@tollgate/contracts";
 import type { Database } from "@tollgate/db";
 import { createDatabase } from "@tollgate/db";
 import type { Logger } from "@tollgate/kernel";
 import { delay, newId, silentLogger, systemClock } from "@tollgate/kernel";
 import { createQueueWorker, PushBus } from "@tollgate/messaging";
+import type { ServiceContext, ServiceSettings } from "@tollgate/services";
 import { walletBudgetId } from "@tollgate/services/budgets";
 import { generateKeyText, hashKey } from "@tollgate/services/keys";
 import { foldCalls, SourceGapError } from "@tollgate/services/metering";
@@ -20,6 +21,7 @@ import { ScriptedUpstream } from "./scriptedUpstream.ts";
 
 /** The price of a call where a test does not say another. */
 export const PRICE = 1_000;
+const SECRET = "0123456789abcdef0123456789abcdef";
 
 export interface LabEndpoint {
   readonly name: string;
@@ -139,6 +141,35 @@ export class Lab {
     this.#worker = undefined;
   }
 
+  /** The context of an operator's verb. */
+  operatorContext(settings: Partial<ServiceSettings> = {}): ServiceContext {
+    return {
+      clock: systemClock,
+      logger: silentLogger,
+      actor: { kind: "customer", customerId: newId("customer"), sessionId: newId("session"), isOperator: true },
+      requestId: newId("request"),
+      database: this.database,
+      db: this.database.db,
+      isInTransaction: false,
+      settings: {
+        masterSecret: SECRET,
+        publicApiUrl: "http://api.test",
+        publicGatewayUrl: "http://gateway.test",
+        publicWebUrl: "http://web.test",
+        signupPromoMicros: 0n,
+        freeCallOverCapPriceMicros: 1n,
+        ...settings,
+      },
+    };
+  }
+
+  /** Publishes an event, as the relay does when a verb has committed. */
+  announce(subject: string, data: Readonly<Record<string, unknown>>): void {
+    const time = systemClock.now().toISOString();
+    const envelope = { id: newId("event"), subject, version: 1, time, actor: "system:lab", requestId: "lab", data };
+    this.#bus.publish(`${EVENT_SUBJECT_PREFIX}${subject}`, envelope);
+  }
+
   newDirectory(): string {
     const directory = mkdtempSync(join(tmpdir(), "tollgate-gateway-"));
     this.#directories.push(directory);
@@ -160,7 +191,8 @@ export class Lab {
         REDIS_URL: redisUrl,
         NATS_URL: natsUrl,
         ETCD_URL: etcdUrl,
-        TOLLGATE_SECRET: "0123456789abcdef0123456789abcdef",
+        TOLLGATE_SECRET: SECRET,
+        MASTER_KEYS: [],
         PUBLIC_API_URL: "http://api.test",
         GATEWAY_HOST: "127.0.0.1",
         GATEWAY_PORT: 0,

@@ -51,6 +51,13 @@ test("a token of the gateway says who calls, and the keys are fetched once for m
   expect(fetches()).toBe(1);
 });
 
+test("a token beside the upstream's own credential is found", async () => {
+  const { jwksUrl, sign } = await issuer();
+  const verify = createGatewayVerifier({ jwksUrl });
+  const headers = { authorization: "Basic b3Vycw==", "tollgate-authorization": `Bearer ${await sign(CLAIMS)}` };
+  expect(await verify(headers)).toMatchObject({ projectId: "prj_1" });
+});
+
 test("a signed call id counts more than the header's", async () => {
   const { jwksUrl, sign } = await issuer();
   const caller = await createGatewayVerifier({ jwksUrl })({

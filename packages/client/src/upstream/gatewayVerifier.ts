@@ -30,7 +30,7 @@ const CLOCK_TOLERANCE_SECONDS = 5;
 
 /**
  * Makes the check that a request came through the gateway: a JWT (RFC 7519) signed with Ed25519 in
- * `Authorization: Bearer`, valid for a minute, verified against the published keys (RFC 7517) without a call per request.
+ * `Authorization: Bearer` (or `Tollgate-Authorization`, see {@link tokenHeader}), valid for a minute, verified against the published keys (RFC 7517) without a call per request.
  */
 export function createGatewayVerifier(options: GatewayVerifierOptions): GatewayVerifier {
   const keys = createRemoteJWKSet(new URL(options.jwksUrl));
@@ -42,7 +42,7 @@ export function createGatewayVerifier(options: GatewayVerifierOptions): GatewayV
     ...(options.issuer === undefined ? {} : { issuer: options.issuer }),
   };
   return async (headers) => {
-    const token = /^Bearer +(\S+)$/i.exec(headers.authorization ?? "")?.[1];
+    const token = /^Bearer +(\S+)$/i.exec(tokenHeader(headers))?.[1];
     if (token === undefined) throw unauthorized("This service is called through the gateway");
     let payload: JWTPayload;
     try {
@@ -53,6 +53,12 @@ export function createGatewayVerifier(options: GatewayVerifierOptions): GatewayV
     }
     return callerOf(payload, headers);
   };
+}
+
+/** Where the API has a credential of its own for `Authorization`, the gateway's token is beside it. No caller can set this. */
+function tokenHeader(headers: IncomingHttpHeaders): string {
+  const beside = headers["tollgate-authorization"];
+  return typeof beside === "string" ? beside : (headers.authorization ?? "");
 }
 
 function callerOf(payload: JWTPayload, headers: IncomingHttpHeaders): GatewayCaller {
