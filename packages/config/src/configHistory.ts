@@ -1,27 +1,33 @@
 import { z } from "zod";
-import type { StoredEntry } from "./store.ts";
 
+/** Where each setting is: `/tollgate/config/<name>` holds the change that is in force. */
+export const CONFIG_PREFIX = "/tollgate/config/";
 /** Where the past of each setting is: `/tollgate/config-history/<name>/<revision>`, counted from 1. */
 export const CONFIG_HISTORY_PREFIX = "/tollgate/config-history/";
 
-/** One change of a setting. */
-export interface SettingChange {
-  readonly revision: number;
-  /** JSON, as it is stored. */
-  readonly value: unknown;
+const changeSchema = z.object({
+  /** Tells one change from every other, so that whoever keeps a copy keeps it once. */
+  id: z.string().min(1),
+  revision: z.int().min(1),
+  /** JSON, as it is stored: micros as a decimal string. */
+  value: z.json(),
   /** ISO 8601. */
-  readonly at: string;
-  readonly actor: string;
-  /** The revision whose value was taken again, if that is what the change was. */
-  readonly rolledBackTo?: number;
-}
-
-const rowSchema = z.object({
-  value: z.unknown(),
-  at: z.string(),
+  at: z.iso.datetime(),
+  /** Who did it. */
   actor: z.string(),
+  /** The request that asked for it. */
+  requestId: z.string(),
+  /** The revision whose value was taken again, if that is what the change was. */
   rolledBackTo: z.int().min(0).optional(),
 });
+
+/** One change of a setting, as the store holds it. */
+export type SettingChange = z.output<typeof changeSchema>;
+
+export interface NamedChange {
+  readonly name: string;
+  readonly change: SettingChange;
+}
 
 export function historyPrefix(name: string): string {
   return `${CONFIG_HISTORY_PREFIX}${name}/`;
@@ -31,18 +37,19 @@ export function historyKey(name: string, revision: number): string {
   return `${historyPrefix(name)}${revision}`;
 }
 
-/** Reads a row of history; undefined for a key or value that this package did not write. */
-export function toChange(entry: StoredEntry): SettingChange | undefined {
-  const revision = Number(entry.key.slice(entry.key.lastIndexOf("/") + 1));
-  if (!Number.isSafeInteger(revision) || revision < 1) return undefined;
+/** The setting that a key of the history is about. */
+export function nameOfHistoryKey(key: string): string {
+  return key.slice(CONFIG_HISTORY_PREFIX.length, key.lastIndexOf("/"));
+}
+
+/** Reads a change; undefined for text that this package did not write. */
+export function toChange(text: string): SettingChange | undefined {
   let json: unknown;
   try {
-    json = JSON.parse(entry.value);
+    json = JSON.parse(text);
   } catch {
     return undefined;
   }
-  const parsed = rowSchema.safeParse(json);
-  if (!parsed.success) return undefined;
-  const { value, at, actor, rolledBackTo } = parsed.data;
-  return { revision, value, at, actor, ...(rolledBackTo === undefined ? {} : { rolledBackTo }) };
+  const parsed = changeSchema.safeParse(json);
+  return parsed.success ? parsed.data : undefined;
 }

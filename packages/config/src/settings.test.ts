@@ -1,7 +1,7 @@
 import { parseMicros } from "@tollgate/kernel";
 import { expect, test } from "vitest";
 import { z } from "zod";
-import { creditShare, defineConfig, microsSetting, SETTINGS, setting } from "./settings.ts";
+import { creditShare, defineConfig, microsSetting, SETTINGS, setting, withDefaults } from "./settings.ts";
 
 test("micros are a decimal string in JSON and a bigint in the program", () => {
   expect(z.decode(microsSetting, "1500")).toBe(parseMicros("1500"));
@@ -33,4 +33,12 @@ test("the margin takes what a fraction of four decimals can say, and no more", (
   }
   for (const margin of [-0.1, 1.1, 0.00001, "0.5", null])
     expect(SETTINGS.margin.schema.safeParse(margin).success).toBe(false);
+});
+
+test("a process may begin with other defaults, if their schemas take them", () => {
+  const table = withDefaults(SETTINGS, { leaseSliceSeconds: 0.5, margin: undefined });
+  expect(table.leaseSliceSeconds.default).toBe(0.5);
+  expect(table.margin).toBe(SETTINGS.margin);
+  expect(SETTINGS.leaseSliceSeconds.default).toBe(3);
+  expect(() => withDefaults(SETTINGS, { leaseSliceSeconds: 0 })).toThrow("The default of leaseSliceSeconds");
 });

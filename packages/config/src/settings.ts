@@ -34,6 +34,19 @@ export function defineConfig<Table extends SettingsTable>(table: Table): Table {
   return Object.freeze(table);
 }
 
+/**
+ * The table with other defaults, as a process's environment gives them. What is undefined stays.
+ * @throws Error if one of them is not valid by its schema
+ */
+export function withDefaults<Table extends SettingsTable>(
+  table: Table,
+  defaults: { readonly [Name in keyof Table]?: SettingValue<Table, Name> | undefined },
+): Table {
+  const given = Object.entries(defaults).filter(([, value]) => value !== undefined);
+  const changed = given.map(([name, value]) => [name, { ...table[name], default: value }] as const);
+  return defineConfig({ ...table, ...Object.fromEntries(changed) });
+}
+
 /** Integer micros of zero or more; JSON holds them as a decimal string. */
 export const microsSetting = z.codec(
   z.string().regex(/^\d{1,18}$/, { error: "Must be an integer number of micros, zero or more, as a decimal string" }),
@@ -82,23 +95,23 @@ export const SETTINGS = defineConfig({
     description: "Refuses calls and changes with 503 while true; health, status and the operator's procedures go on.",
   }),
   logLevel: setting({
-    schema: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]),
+    schema: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
     default: "info",
     description: "The least severe log line that every process writes.",
   }),
   leaseSliceSeconds: setting({
-    schema: seconds(60),
+    schema: z.number().min(0.1).max(60),
     default: 3,
     description: "How many seconds' worth of recent spending a gateway leases from a budget at once.",
   }),
   meteringBatchCalls: setting({
-    schema: z.int().min(1).max(5_000),
-    default: 500,
+    schema: z.int().min(1).max(2_000),
+    default: 2_000,
     description: "Most calls that a gateway ships in one metering batch.",
   }),
   meteringShipIntervalMs: setting({
     schema: z.int().min(1).max(10_000),
-    default: 50,
+    default: 10,
     description: "How long a gateway gathers finished calls before it ships them.",
   }),
   lowBalanceMicros: setting({

@@ -32,6 +32,7 @@ export const ID_PREFIXES = {
   signingKey: "sig",
   export: "exp",
   secret: "sct",
+  settingChange: "chg",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;
