@@ -6,6 +6,7 @@ import { createDatabase } from "@tollgate/db";
 import { silentLogger, systemClock } from "@tollgate/kernel";
 import type { AppRouter } from "@tollgate/routers";
 import type { ServiceContext, ServiceSettings } from "@tollgate/services";
+import { LIVE_SETTING_DEFAULTS } from "@tollgate/services";
 import { createAccessTokenAuthenticator, createTokenIssuer, exportCustomer } from "@tollgate/services/customers";
 import { sendEmail } from "@tollgate/services/emails";
 import { createOauthProviders } from "@tollgate/services/oauth";
@@ -14,6 +15,8 @@ import { createTestDatabase, testUrls } from "@tollgate/testing";
 import { createTRPCClient, httpBatchLink } from "@trpc/client";
 import superjson from "superjson";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { TestConfig } from "../test/testConfig.ts";
+import { openTestConfig } from "../test/testConfig.ts";
 import { ServiceTokens } from "./authentication.ts";
 import type { ApiServer, ApiServerOptions } from "./createApiServer.ts";
 import { createApiServer } from "./createApiServer.ts";
@@ -30,14 +33,14 @@ const settings: ServiceSettings = {
   publicApiUrl: "http://api.test",
   publicGatewayUrl: "http://gateway.test",
   publicWebUrl: "http://app.test",
-  signupPromoMicros: 0n,
-  freeCallOverCapPriceMicros: 1n,
+  ...LIVE_SETTING_DEFAULTS,
 };
 
 let testDatabase: TestDatabase;
 let database: Database;
 let seeded: Seeded;
 let api: ApiServer;
+let testConfig: TestConfig;
 let url: string;
 
 async function startApi(overrides: Partial<ApiServerOptions> = {}): Promise<{ api: ApiServer; url: string }> {
@@ -50,6 +53,7 @@ async function startApi(overrides: Partial<ApiServerOptions> = {}): Promise<{ ap
       clock,
       logger: silentLogger,
       settings,
+      config: testConfig.config,
       tokenIssuer,
       oauthProviders: createOauthProviders({
         registrations: {},
@@ -83,11 +87,13 @@ beforeAll(async () => {
   testDatabase = await createTestDatabase();
   database = createDatabase({ url: testDatabase.url, applicationName: "api-test" });
   seeded = await seed(seedContext(), { ...PEOPLE, demoKey: undefined });
+  testConfig = await openTestConfig(database, systemClock);
   ({ api, url } = await startApi());
 });
 
 afterAll(async () => {
   await api.close(1_000);
+  testConfig.close();
   await database.close();
   await testDatabase.drop();
 });
@@ -375,6 +381,7 @@ describe("the process", () => {
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({
       status: "ready",
+      settings: { source: "etcd", isHealthy: true, staleSince: null },
       dependencies: { database: { isUp: true }, redis: { isUp: true }, nats: { isUp: true }, etcd: { isUp: true } },
     });
   });

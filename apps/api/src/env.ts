@@ -1,5 +1,5 @@
 import { emailInput } from "@tollgate/contracts";
-import { commonEnv, parseEnv, toMasterKeys } from "@tollgate/kernel";
+import { commonEnv, parseEnv, parseMicros, toMasterKeys } from "@tollgate/kernel";
 import { z } from "zod";
 
 /** `name=token,name=token`: who may call as a service, and with what. */
@@ -37,12 +37,12 @@ export const serviceEnv = {
     .string()
     .regex(/^\d{1,18}$/)
     .default("0")
-    .transform(BigInt),
+    .transform(parseMicros),
   FREE_CALL_OVER_CAP_PRICE_MICROS: z
     .string()
     .regex(/^\d{1,18}$/)
     .default("1")
-    .transform(BigInt),
+    .transform(parseMicros),
 };
 
 const apiSchema = z.object({

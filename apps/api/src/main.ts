@@ -1,22 +1,37 @@
+import { createEtcdStore } from "@tollgate/config";
 import { createDatabase } from "@tollgate/db";
 import { createLogger, systemClock } from "@tollgate/kernel";
+import { settingsFrom } from "@tollgate/services";
+import { openConfig } from "@tollgate/services/admin";
 import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/services/customers";
 import { ServiceTokens } from "./authentication.ts";
 import { createApiServer } from "./createApiServer.ts";
 import { apiEnv } from "./env.ts";
 import { oauthProvidersOf } from "./oauthRegistrations.ts";
-import { settingsOf } from "./settings.ts";
+import { fixedSettingsOf, settingDefaultsOf } from "./settings.ts";
+
+/** How long a start waits for the settings. Without them it answers, but changes nothing that depends on one. */
+const SETTINGS_WAIT_MS = 3_000;
 
 /** The control plane as a process: reads its environment, puts the parts together, runs until it is told to stop. */
 const env = apiEnv();
 const logger = createLogger({ name: "api", level: env.LOG_LEVEL });
 const clock = systemClock;
-const settings = settingsOf(env);
 const database = createDatabase({
   url: env.DATABASE_URL,
   connectionsMax: env.DATABASE_CONNECTIONS_MAX,
   applicationName: "tollgate-api",
 });
+const store = createEtcdStore({ url: env.ETCD_URL, clock, logger });
+const config = openConfig({
+  store,
+  database,
+  clock,
+  logger,
+  defaults: { ...settingDefaultsOf(env), logLevel: env.LOG_LEVEL },
+});
+await config.waitUntilKnown(SETTINGS_WAIT_MS);
+const settings = settingsFrom(fixedSettingsOf(env), config);
 const tokenIssuer = createTokenIssuer({ database, settings, clock });
 const server = await createApiServer({
   resources: {
@@ -24,6 +39,7 @@ const server = await createApiServer({
     clock,
     logger,
     settings,
+    config,
     tokenIssuer,
     oauthProviders: oauthProvidersOf(env),
     accessTokens: createAccessTokenAuthenticator({ database, tokenIssuer, clock }),
@@ -43,6 +59,8 @@ async function stop(signal: string): Promise<void> {
   logger.info({ signal }, "stopping");
   try {
     await server.close();
+    config.close();
+    store.close();
     await database.close();
     logger.info("stopped");
   } catch (error) {

@@ -4,12 +4,15 @@ import type { OauthStandIns } from "@tollgate/dev/oauth-stand-ins";
 import { startOauthStandIns } from "@tollgate/dev/oauth-stand-ins";
 import { newId, silentLogger, systemClock } from "@tollgate/kernel";
 import type { ServiceSettings } from "@tollgate/services";
+import { LIVE_SETTING_DEFAULTS } from "@tollgate/services";
 import { seedTiers } from "@tollgate/services/billing";
 import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/services/customers";
 import { createOauthProviders } from "@tollgate/services/oauth";
 import type { TestDatabase } from "@tollgate/testing";
 import { createTestDatabase, testUrls } from "@tollgate/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { TestConfig } from "../test/testConfig.ts";
+import { openTestConfig } from "../test/testConfig.ts";
 import { ServiceTokens } from "./authentication.ts";
 import type { ApiServer } from "./createApiServer.ts";
 import { createApiServer } from "./createApiServer.ts";
@@ -21,14 +24,14 @@ const settings: ServiceSettings = {
   publicApiUrl: "http://api.test",
   publicGatewayUrl: "http://gateway.test",
   publicWebUrl: FRONT_END,
-  signupPromoMicros: 0n,
-  freeCallOverCapPriceMicros: 1n,
+  ...LIVE_SETTING_DEFAULTS,
 };
 
 let testDatabase: TestDatabase;
 let database: Database;
 let standIns: OauthStandIns;
 let api: ApiServer;
+let testConfig: TestConfig;
 let url: string;
 
 beforeAll(async () => {
@@ -42,12 +45,14 @@ beforeAll(async () => {
   const tokenIssuer = createTokenIssuer({ database, settings, clock });
   const { redisUrl, natsUrl, etcdUrl } = testUrls();
   const { google, github } = standIns;
+  testConfig = await openTestConfig(database, clock);
   api = await createApiServer({
     resources: {
       database,
       clock,
       logger: silentLogger,
       settings,
+      config: testConfig.config,
       tokenIssuer,
       oauthProviders: createOauthProviders({
         registrations: { google: { ...google, baseUrl: google.url }, github: { ...github, baseUrl: github.url } },
@@ -67,6 +72,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await api.close(1_000);
+  testConfig.close();
   await standIns.stop();
   await database.close();
   await testDatabase.drop();

@@ -79,7 +79,9 @@ function addProbes(app: FastifyInstance, options: PageOptions): void {
     const { isReady, dependencies } = await probeDependencies(options.dependencies);
     const isDraining = options.isDraining();
     const status = isDraining ? "draining" : isReady ? "ready" : "unavailable";
-    return reply.code(isReady && !isDraining ? 200 : 503).send({ status, dependencies });
+    return reply
+      .code(isReady && !isDraining ? 200 : 503)
+      .send({ status, dependencies, settings: options.resources.config.status() });
   });
   app.get("/metrics", async (_, reply) => {
     const { registry } = options.metrics;

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Database } from "@tollgate/db";
 import type { Actor, Clock, Logger } from "@tollgate/kernel";
 import type { RequestContext } from "@tollgate/routers";
-import type { ServiceSettings } from "@tollgate/services";
+import type { ProductConfig, ServiceSettings } from "@tollgate/services";
 import type { AccessTokenAuthenticator, TokenIssuer } from "@tollgate/services/customers";
 import type { OauthProviders } from "@tollgate/services/oauth";
 import type { ServiceTokens } from "./authentication.ts";
@@ -15,6 +15,7 @@ export interface ApiResources {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly settings: ServiceSettings;
+  readonly config: ProductConfig;
   readonly tokenIssuer: TokenIssuer;
   readonly oauthProviders: OauthProviders;
   readonly accessTokens: AccessTokenAuthenticator;
@@ -30,7 +31,7 @@ export function createRequestContext(
   request: IncomingMessage,
   response: ServerResponse,
 ): RequestContext {
-  const { clock, database, settings, tokenIssuer, oauthProviders } = resources;
+  const { clock, database, settings, config, tokenIssuer, oauthProviders } = resources;
   const requestId = requestIdOf(request);
   response.setHeader("x-request-id", requestId);
   const ip = clientIpOf(request, resources.trustedProxyHops);
@@ -46,6 +47,7 @@ export function createRequestContext(
     db: database.db,
     isInTransaction: false,
     settings,
+    config,
     tokenIssuer,
     oauthProviders,
     isFromBrowser: isFromBrowser(request),

@@ -1,8 +1,9 @@
 import { createDatabase } from "@tollgate/db";
 import { createLogger, newId, systemClock } from "@tollgate/kernel";
+import { LIVE_SETTING_DEFAULTS } from "@tollgate/services";
 import { seedEnv } from "./env.ts";
 import { seed } from "./seed.ts";
-import { settingsOf } from "./settings.ts";
+import { fixedSettingsOf, settingDefaultsOf } from "./settings.ts";
 
 /** The seed as a command. The last line of its output is one JSON object: who may sign in, and the demo's key. */
 const env = seedEnv();
@@ -17,7 +18,7 @@ try {
       database,
       db: database.db,
       isInTransaction: false,
-      settings: settingsOf(env),
+      settings: { ...fixedSettingsOf(env), ...LIVE_SETTING_DEFAULTS, ...settingDefaultsOf(env) },
     },
     {
       admin: { email: env.ADMIN_EMAIL, password: env.ADMIN_PASSWORD },

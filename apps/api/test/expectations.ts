@@ -92,6 +92,10 @@ const DEVELOPERS: Members = ["owner", "admin", "developer"];
 const ADMINS: Members = ["owner", "admin"];
 
 export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expectation[]>> = {
+  "admin.config.get": { answers: operators(), input: () => ({ name: "margin" }) },
+  "admin.config.set": { answers: operators(), input: () => ({ name: "margin", value: 0.4 }), isWholeInput: true },
+  "admin.config.history": { answers: operators(), input: () => ({ name: "margin" }) },
+  "admin.config.rollback": { answers: operators(), input: () => ({ name: "margin", revision: 0 }), isWholeInput: true },
   "admin.secrets.set": { answers: operators(), input: () => ({ api: API.name, name: "X-Api-Key", value: "hidden" }) },
   "admin.secrets.list": { answers: operators(), input: () => ({ api: API.name }) },
   "admin.secrets.delete": {

@@ -1,7 +1,8 @@
 import type { Database } from "@tollgate/db";
 import { createDatabase } from "@tollgate/db";
 import { newId, silentLogger, TestClock } from "@tollgate/kernel";
-import type { ServiceContext, ServiceSettings } from "@tollgate/services";
+import type { ProductConfig, ServiceContext, ServiceSettings } from "@tollgate/services";
+import { LIVE_SETTING_DEFAULTS, settingsFrom } from "@tollgate/services";
 import { seedTiers } from "@tollgate/services/billing";
 import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/services/customers";
 import { createOauthProviders } from "@tollgate/services/oauth";
@@ -9,6 +10,7 @@ import { createTestDatabase, testUrls } from "@tollgate/testing";
 import { ServiceTokens } from "../src/authentication.ts";
 import type { ApiServer } from "../src/createApiServer.ts";
 import { createApiServer } from "../src/createApiServer.ts";
+import { openTestConfig } from "./testConfig.ts";
 
 /** The control plane as it is deployed, over HTTP, on a database and a clock of its own. */
 export interface TestApi {
@@ -28,8 +30,7 @@ const SETTINGS: ServiceSettings = {
   publicApiUrl: "http://api.test",
   publicGatewayUrl: "http://gateway.test",
   publicWebUrl: "http://app.test",
-  signupPromoMicros: 0n,
-  freeCallOverCapPriceMicros: 1n,
+  ...LIVE_SETTING_DEFAULTS,
 };
 
 export async function startTestApi(): Promise<TestApi> {
@@ -47,7 +48,8 @@ export async function startTestApi(): Promise<TestApi> {
     settings: SETTINGS,
   };
   await seedTiers({ ctx: system });
-  const api = await createServer(database, clock);
+  const { config, close: closeConfig } = await openTestConfig(database, clock);
+  const api = await createServer(database, clock, config);
   const { url } = await api.listen("127.0.0.1", 0);
   return {
     url,
@@ -58,13 +60,14 @@ export async function startTestApi(): Promise<TestApi> {
     system,
     close: async () => {
       await api.close(1_000);
+      closeConfig();
       await database.close();
       await testDatabase.drop();
     },
   };
 }
 
-function createServer(database: Database, clock: TestClock): Promise<ApiServer> {
+function createServer(database: Database, clock: TestClock, config: ProductConfig): Promise<ApiServer> {
   const tokenIssuer = createTokenIssuer({ database, settings: SETTINGS, clock });
   const { redisUrl, natsUrl, etcdUrl } = testUrls();
   return createApiServer({
@@ -72,7 +75,8 @@ function createServer(database: Database, clock: TestClock): Promise<ApiServer> 
       database,
       clock,
       logger: silentLogger,
-      settings: SETTINGS,
+      settings: settingsFrom(SETTINGS, config),
+      config,
       tokenIssuer,
       oauthProviders: createOauthProviders({
         // Nobody listens there: a sign-in can be started, and that asks GitHub nothing.

@@ -6,7 +6,7 @@ import { createDatabase } from "@tollgate/db";
 import type { Clock, Logger } from "@tollgate/kernel";
 import { Keyring, newId } from "@tollgate/kernel";
 import { PushBus, Queues } from "@tollgate/messaging";
-import type { ServiceSettings } from "@tollgate/services";
+import { settingsFrom } from "@tollgate/services";
 import { loadUpstreamSecrets } from "@tollgate/services/admin";
 import { expireDueGrants } from "@tollgate/services/balance";
 import { closeHolder, leaseBudgets, openHolder, renewHolder } from "@tollgate/services/budgets";
@@ -29,6 +29,7 @@ import { KeyCache } from "./identity/keyCache.ts";
 import { SlidingWindow } from "./limits/slidingWindow.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import { PushListener } from "./push.ts";
+import { fixedSettingsOf, gatewaySettings, openGatewayConfig, shippingPace } from "./settings.ts";
 import { lockSpoolDirectory } from "./spool/lockSpoolDirectory.ts";
 import { replayRuns } from "./spool/replayRuns.ts";
 import { Spool } from "./spool/spool.ts";
@@ -59,6 +60,8 @@ export async function createGateway(options: {
   readonly onFatal: (error: Error) => void;
   /** How long a stop waits for the calls in flight, in milliseconds. */
   readonly drainCallsMs?: number;
+  /** Before every key in etcd; keeps test suites apart on one server. */
+  readonly etcdNamespace?: string;
 }): Promise<RunningGateway> {
   const { env, clock, logger, drainCallsMs = DRAIN_CALLS_MS } = options;
   mkdirSync(env.GATEWAY_SPOOL_DIR, { recursive: true });
@@ -74,15 +77,18 @@ export async function createGateway(options: {
     actor: { kind: "system", task: "gateway" },
     requestId: runId,
   } as const;
-  const expireDue = (billingAccountId: string): Promise<boolean> =>
-    expireDueGrants({ ctx: { ...dbContext, settings: settingsOf(env) }, input: { billingAccountId } });
   const bus = new PushBus({ url: env.NATS_URL, name: `gateway ${runId}`, logger });
   const queues = new Queues({
     redisUrl: env.REDIS_URL,
     prefix: env.QUEUE_PREFIX,
     onError: (error) => logger.debug({ err: error }, "Redis"),
   });
-  const store = createEtcdStore({ url: env.ETCD_URL, clock, logger });
+  const store = createEtcdStore({ url: env.ETCD_URL, clock, logger, namespace: options.etcdNamespace ?? "" });
+  const config = openGatewayConfig({ env, store, database, clock, logger });
+  const settings = gatewaySettings(config);
+  const services = settingsFrom(fixedSettingsOf(env), config);
+  const expireDue = (billingAccountId: string): Promise<boolean> =>
+    expireDueGrants({ ctx: { ...dbContext, settings: services }, input: { billingAccountId } });
   const registry = new UpstreamRegistry({ store, clock, logger });
   const metrics = new GatewayMetrics();
   const listener = new PushListener(clock, bus);
@@ -102,7 +108,9 @@ export async function createGateway(options: {
   const budgets = new BudgetPool({
     clock,
     logger,
-    sliceSeconds: env.GATEWAY_SLICE_SECONDS,
+    get sliceSeconds() {
+      return config.get("leaseSliceSeconds");
+    },
     holderId: holder.current,
     onHolderClosed: () => holder.reopen(),
     ports: {
@@ -132,11 +140,7 @@ export async function createGateway(options: {
       readVersion: () => readCatalogueVersion({ ctx: dbContext }),
     },
   });
-  const issuer = createTokenIssuer({
-    database,
-    clock,
-    settings: { masterSecret: env.TOLLGATE_SECRET, publicApiUrl: env.PUBLIC_API_URL },
-  });
+  const issuer = createTokenIssuer({ database, clock, settings: services });
   const shipperPorts: ShipperPorts = {
     send: (batch, attempt) =>
       queues.enqueue(foldCalls, batch, { id: `${batch.source}-${batch.sequence}-${attempt}`, keep: false }),
@@ -154,6 +158,7 @@ export async function createGateway(options: {
     directory: runDirectory,
     runId,
     ports: shipperPorts,
+    pace: shippingPace(config),
     clock,
     logger,
     openSegment: () => (isCallsEnded && metrics.inFlight === 0 && spool.isSettled ? undefined : spool.segmentNumber),
@@ -162,6 +167,7 @@ export async function createGateway(options: {
     spoolDirectory: env.GATEWAY_SPOOL_DIR,
     currentRunId: runId,
     ports: shipperPorts,
+    pace: shippingPace(config),
     clock,
     logger,
     closeRun: (oldRunId) => closeRun(oldRunId),
@@ -188,7 +194,7 @@ export async function createGateway(options: {
       connections: env.GATEWAY_UPSTREAM_CONNECTIONS,
       instancesOf: (api) => registry.instances(api),
     }),
-    rules: { freeCallOverCapMicros: env.FREE_CALL_OVER_CAP_PRICE_MICROS },
+    settings,
     holderId: holder.current,
     signUpstreamToken: async (caller, api) => {
       const signedAtMs = clock.nowMs();
@@ -220,12 +226,18 @@ export async function createGateway(options: {
   holder.open().catch((error: unknown) => logger.warn({ err: error }, "the leases cannot be opened yet"));
 
   const server = createGatewayServer(gateway, () => ({
-    isReady: !isDraining && catalogue.isLoaded && holder.current() !== undefined && spool.failure === undefined,
+    isReady:
+      !isDraining &&
+      catalogue.isLoaded &&
+      settings.isKnown &&
+      holder.current() !== undefined &&
+      spool.failure === undefined,
     dependencies: {
       database: holder.current() !== undefined ? "up" : "down",
       catalogue: catalogue.isLoaded ? "loaded" : "loading",
       events: listener.isAlive() ? "up" : "down",
       upstreams: registry.status().isHealthy ? "up" : "down",
+      settings: config.status().source,
     },
   }));
   await new Promise<void>((resolve, reject) => {
@@ -265,21 +277,13 @@ export async function createGateway(options: {
       shipper.close();
     }
     registry.close();
+    config.close();
     await Promise.all([bus.close(), queues.close(), gateway.upstreams.close(), store.close(), database.close()]);
     unlock();
   };
   logger.info({ port, runId }, "gateway listens");
   return { port, stop };
 }
-
-const settingsOf = (env: GatewayEnv): ServiceSettings => ({
-  masterSecret: env.TOLLGATE_SECRET,
-  publicApiUrl: env.PUBLIC_API_URL,
-  publicGatewayUrl: env.PUBLIC_API_URL,
-  publicWebUrl: env.PUBLIC_API_URL,
-  signupPromoMicros: 0n,
-  freeCallOverCapPriceMicros: BigInt(env.FREE_CALL_OVER_CAP_PRICE_MICROS),
-});
 
 /** The window of a key's own limit; rotated keys share it, and it outlives a reload of the key. */
 function windowOf(windows: LRUCache<string, SlidingWindow>, record: KeyRecord): SlidingWindow | undefined {

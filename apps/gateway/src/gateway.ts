@@ -1,11 +1,11 @@
 import type { Clock, Logger } from "@tollgate/kernel";
-import type { PriceRules } from "./admission/reserve.ts";
 import type { BudgetPool } from "./budgets/budgetPool.ts";
 import type { CatalogueCache } from "./catalogue/catalogueCache.ts";
 import type { UpstreamPools } from "./forward/upstreamPools.ts";
 import type { Caller, UpstreamToken } from "./identity/caller.ts";
 import type { KeyCache } from "./identity/keyCache.ts";
 import type { GatewayMetrics } from "./metrics.ts";
+import type { GatewaySettings } from "./settings.ts";
 import type { Spool } from "./spool/spool.ts";
 
 /** What a call needs; made once by the app. */
@@ -18,7 +18,7 @@ export interface Gateway {
   readonly upstreams: UpstreamPools;
   readonly spool: Spool;
   readonly metrics: GatewayMetrics;
-  readonly rules: PriceRules;
+  readonly settings: GatewaySettings;
   readonly holderId: () => string | undefined;
   readonly signUpstreamToken: (caller: Caller, api: string) => Promise<UpstreamToken>;
   readonly isDraining: () => boolean;

@@ -72,7 +72,7 @@ function decide(
     return;
   }
   const admitted = caller as Caller;
-  const decision = reserve(gateway.budgets, admitted, route.endpoint, gateway.rules, gateway.clock.nowMs());
+  const decision = reserve(gateway.budgets, admitted, route.endpoint, gateway.settings, gateway.clock.nowMs());
   if ("slices" in decision) forward(gateway, request, response, callId, admitted, route, decision);
   else if ("slice" in decision) void askThenForward(gateway, request, response, callId, admitted, route, decision);
   else refuseCounted(gateway, request, response, callId, admitted, route, decision);
@@ -83,6 +83,8 @@ function findRoute(gateway: Gateway, request: IncomingMessage, caller: Caller): 
   const nowMs = gateway.clock.nowMs();
   if (gateway.isDraining()) return REFUSALS.draining;
   if (gateway.spool.failure !== undefined) return REFUSALS.spool;
+  if (!gateway.settings.isKnown) return REFUSALS.starting;
+  if (gateway.settings.maintenance) return REFUSALS.maintenance;
   const standing = caller.refuse(nowMs, request.socket);
   if (standing !== undefined) return standing;
   const route = findEndpoint(gateway, request);
@@ -130,7 +132,7 @@ async function askThenForward(
   try {
     for (let round = 0; "slice" in decision && round < BUDGET_ROUNDS_MAX; round += 1) {
       await gateway.budgets.wait(decision.slice, decision.amount);
-      decision = reserve(gateway.budgets, caller, route.endpoint, gateway.rules, gateway.clock.nowMs());
+      decision = reserve(gateway.budgets, caller, route.endpoint, gateway.settings, gateway.clock.nowMs());
     }
   } catch (error) {
     if (!(error instanceof TollgateError)) gateway.logger.error({ err: error, callId }, "budgets cannot be asked for");

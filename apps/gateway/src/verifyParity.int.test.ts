@@ -1,6 +1,7 @@
 import { verifyKeyInput } from "@tollgate/contracts";
 import { newId, silentLogger, systemClock } from "@tollgate/kernel";
 import type { ServiceContext } from "@tollgate/services";
+import { LIVE_SETTING_DEFAULTS } from "@tollgate/services";
 import { generateKeyText, verifyKey } from "@tollgate/services/keys";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Answer } from "./testing/client.ts";
@@ -41,8 +42,7 @@ const context = (): ServiceContext => ({
     publicApiUrl: "http://api.test",
     publicGatewayUrl: gateway.url,
     publicWebUrl: "http://app.test",
-    signupPromoMicros: 0n,
-    freeCallOverCapPriceMicros: 1n,
+    ...LIVE_SETTING_DEFAULTS,
   },
 });
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createDatabase } from "@tollgate/db";
 import { newId, silentLogger, systemClock } from "@tollgate/kernel";
+import { LIVE_SETTING_DEFAULTS } from "@tollgate/services";
 import type { CheckResult } from "@tollgate/services/checks";
 import { checkBooks } from "@tollgate/services/checks";
 import { checkBooksEnv } from "./env.ts";
@@ -31,8 +32,7 @@ const results = await checkBooks({
       publicApiUrl: "",
       publicGatewayUrl: "",
       publicWebUrl: "",
-      signupPromoMicros: 0n,
-      freeCallOverCapPriceMicros: 1n,
+      ...LIVE_SETTING_DEFAULTS,
     },
   },
 });

@@ -1,4 +1,5 @@
 import { createServer } from "node:http";
+import { createEtcdStore } from "@tollgate/config";
 import type { QueueName } from "@tollgate/contracts";
 import { QUEUES } from "@tollgate/contracts";
 import { createDatabase } from "@tollgate/db";
@@ -6,9 +7,12 @@ import type { Clock, Logger } from "@tollgate/kernel";
 import { newId } from "@tollgate/kernel";
 import { createQueueWorker, PushBus, Queues } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
+import { settingsFrom } from "@tollgate/services";
+import { openConfig } from "@tollgate/services/admin";
 import { NO_ERASURE_PORTS } from "@tollgate/services/customers";
 import { createSmtpTransport } from "@tollgate/services/emails";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { keepSettingsRecorded } from "./admin/keepSettingsRecorded.ts";
 import type { WorkersEnv } from "./env.ts";
 import { createHandlers, createJobHandler } from "./handlers.ts";
 import { createFoldHandler } from "./metering/createFoldHandler.ts";
@@ -38,6 +42,8 @@ export async function createWorkers(options: {
   readonly env: WorkersEnv;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Before every key in etcd; keeps test suites apart on one server. */
+  readonly etcdNamespace?: string;
 }): Promise<RunningWorkers> {
   const { env, clock, logger } = options;
   const database = createDatabase({ url: env.DATABASE_URL, applicationName: "workers", connectionsMax: 12 });
@@ -50,6 +56,17 @@ export async function createWorkers(options: {
   const queues = new Queues(redis);
   const relay = new OutboxRelay({ database, bus, queues, clock, logger });
   const metrics = createMetrics(database);
+  const store = createEtcdStore({ url: env.ETCD_URL, clock, logger, namespace: options.etcdNamespace ?? "" });
+  const config = openConfig({ store, database, clock, logger, defaults: { logLevel: env.LOG_LEVEL } });
+  const settings = settingsFrom(
+    {
+      masterSecret: env.TOLLGATE_SECRET,
+      publicApiUrl: env.PUBLIC_API_URL,
+      publicGatewayUrl: env.PUBLIC_GATEWAY_URL,
+      publicWebUrl: env.PUBLIC_WEB_URL ?? env.PUBLIC_API_URL,
+    },
+    config,
+  );
   const contextFor = (task: string, jobId: string): ServiceContext => ({
     database,
     db: database.db,
@@ -58,14 +75,7 @@ export async function createWorkers(options: {
     logger: logger.child({ task, jobId }),
     actor: { kind: "system", task },
     requestId: newId("request"),
-    settings: {
-      masterSecret: env.TOLLGATE_SECRET,
-      publicApiUrl: env.PUBLIC_API_URL,
-      publicGatewayUrl: env.PUBLIC_GATEWAY_URL,
-      publicWebUrl: env.PUBLIC_WEB_URL ?? env.PUBLIC_API_URL,
-      signupPromoMicros: 0n,
-      freeCallOverCapPriceMicros: 1n,
-    },
+    settings,
   });
   const handle = createJobHandler(
     createHandlers({ mail: createSmtpTransport(env.SMTP_URL, env.MAIL_FROM), erasure: NO_ERASURE_PORTS }),
@@ -85,6 +95,7 @@ export async function createWorkers(options: {
   }
   relay.start();
   const stopSchedules = keepSchedules(queues, logger);
+  const stopRecording = keepSettingsRecorded({ ...contextFor("admin.record-settings", "settings"), config });
 
   let isStopping = false;
   const server = createServer((request, response) => {
@@ -103,7 +114,11 @@ export async function createWorkers(options: {
         );
         const body = {
           ready: isUp && !isStopping,
-          dependencies: { database: isUp ? "up" : "down", nats: bus.isConnected ? "up" : "down" },
+          dependencies: {
+            database: isUp ? "up" : "down",
+            nats: bus.isConnected ? "up" : "down",
+            settings: config.status().source,
+          },
         };
         return [body.ready ? 200 : 503, "application/json", `${JSON.stringify(body)}\n`];
       }
@@ -125,11 +140,14 @@ export async function createWorkers(options: {
     stop: async () => {
       isStopping = true;
       stopSchedules();
+      await stopRecording();
       await Promise.all(workers.map((worker) => worker.close()));
       await relay.stop();
       await Promise.all([queues.close(), bus.close()]);
       server.close();
       server.closeAllConnections();
+      config.close();
+      store.close();
       await database.close();
     },
   };

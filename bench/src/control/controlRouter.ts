@@ -6,6 +6,7 @@ import type { Actor } from "@tollgate/kernel";
 import { newId, silentLogger, systemClock, toMicros, unauthorized } from "@tollgate/kernel";
 import type { RequestContext } from "@tollgate/routers";
 import { customerProcedure, formatError, router } from "@tollgate/routers";
+import { LIVE_SETTING_DEFAULTS } from "@tollgate/services";
 import { createTokenIssuer } from "@tollgate/services/customers";
 import { createOauthProviders } from "@tollgate/services/oauth";
 import { initTRPC, TRPCError } from "@trpc/server";
@@ -90,8 +91,7 @@ const settings = {
   publicApiUrl: "http://127.0.0.1",
   publicGatewayUrl: "http://127.0.0.1",
   publicWebUrl: "http://127.0.0.1",
-  signupPromoMicros: 0n,
-  freeCallOverCapPriceMicros: 1n,
+  ...LIVE_SETTING_DEFAULTS,
 };
 const tokenIssuer = createTokenIssuer({ database, clock: systemClock, settings });
 const oauthProviders = createOauthProviders({
@@ -112,6 +112,8 @@ export function createContext(request: IncomingMessage): RequestContext {
     db: database.db,
     isInTransaction: false,
     settings,
+    // No procedure here reads or changes a setting.
+    config: undefined as never,
     tokenIssuer,
     oauthProviders,
     isFromBrowser: false,

@@ -2,6 +2,7 @@ import { generateKeyInput, publishApiInput } from "@tollgate/contracts";
 import type { Database } from "@tollgate/db";
 import { createLogger, newId, randomBase62, systemClock, toMicros } from "@tollgate/kernel";
 import type { ServiceContext } from "@tollgate/services";
+import { LIVE_SETTING_DEFAULTS } from "@tollgate/services";
 import { creditWallet } from "@tollgate/services/balance";
 import { seedTiers } from "@tollgate/services/billing";
 import { publishApi } from "@tollgate/services/catalog";
@@ -38,8 +39,7 @@ export function benchContext(database: Database, masterSecret: string): ServiceC
       publicApiUrl: "http://127.0.0.1",
       publicGatewayUrl: "http://127.0.0.1",
       publicWebUrl: "http://127.0.0.1",
-      signupPromoMicros: 0n,
-      freeCallOverCapPriceMicros: 1n,
+      ...LIVE_SETTING_DEFAULTS,
     },
   };
 }

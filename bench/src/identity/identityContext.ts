@@ -4,6 +4,7 @@ import type { Actor } from "@tollgate/kernel";
 import { newId, silentLogger, systemClock } from "@tollgate/kernel";
 import type { RequestContext } from "@tollgate/routers";
 import type { ServiceContext, ServiceSettings } from "@tollgate/services";
+import { LIVE_SETTING_DEFAULTS } from "@tollgate/services";
 import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/services/customers";
 import { createOauthProviders } from "@tollgate/services/oauth";
 
@@ -12,8 +13,7 @@ const SETTINGS: ServiceSettings = {
   publicApiUrl: "http://127.0.0.1",
   publicGatewayUrl: "http://127.0.0.1",
   publicWebUrl: "http://127.0.0.1",
-  signupPromoMicros: 0n,
-  freeCallOverCapPriceMicros: 1n,
+  ...LIVE_SETTING_DEFAULTS,
 };
 
 /** The context in which verbs act for somebody. */
@@ -44,6 +44,8 @@ export function createRequestContexts(database: Database): (request: IncomingMes
     ...contextOf(database, { kind: "anonymous" }),
     tokenIssuer,
     oauthProviders,
+    // No procedure here reads or changes a setting.
+    config: undefined as never,
     isFromBrowser: false,
     authenticate: () => {
       const { authorization } = request.headers;

@@ -105,7 +105,7 @@ function admitOne(text: string): void {
   const caller = cache.find(text, nowMs);
   if (caller === undefined || caller === null) fail("Every key is known");
   if (caller.refuse(nowMs, SOCKET) !== undefined) fail("No key is refused");
-  const decision = reserve(pool, caller, endpoint, { freeCallOverCapMicros: 1 }, nowMs);
+  const decision = reserve(pool, caller, endpoint, { freeCallOverCapPriceMicros: 1 }, nowMs);
   if (!("slices" in decision)) fail("Every call is admitted");
 }
 

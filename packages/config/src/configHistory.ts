@@ -10,7 +10,7 @@ const changeSchema = z.object({
   id: z.string().min(1),
   revision: z.int().min(1),
   /** JSON, as it is stored: micros as a decimal string. */
-  value: z.json(),
+  value: z.union([z.string(), z.number(), z.boolean(), z.null()]),
   /** ISO 8601. */
   at: z.iso.datetime(),
   /** Who did it. */

@@ -94,3 +94,73 @@ export const adminSecretsRewrapped = defineEvent(
   "admin.secretsRewrapped",
   z.object({ rewrapped: z.int(), masterKeyId: z.string() }),
 );
+
+const settingNameInput = z.string().regex(/^[a-zA-Z][a-zA-Z0-9]{0,63}$/, { error: "Must be the name of a setting" });
+/** What a setting can be; which of these is the setting's own affair. Amounts are micros as a decimal string. */
+const settingValue = z.union([z.string().max(1_000), z.number(), z.boolean(), z.null()], {
+  error: "Must be a text, a number, true, false or null",
+});
+const revisionInput = z.int().min(0).max(1_000_000_000);
+
+/** One setting, or all of them. */
+export const getConfigInput = z.object({ name: settingNameInput.optional() });
+export const setConfigInput = z.object({
+  name: settingNameInput,
+  value: settingValue,
+  /** The revision that was read: if another one is in force by now, nothing changes and the answer is CONFLICT. */
+  expectedRevision: revisionInput.optional(),
+});
+export const configHistoryInput = pageInput.extend({
+  name: settingNameInput,
+  cursor: z
+    .string()
+    .regex(/^\d{1,9}$/, { error: "Not a cursor" })
+    .optional(),
+});
+export const rollbackConfigInput = z.object({
+  name: settingNameInput,
+  /** Whose value comes into force again; 0 for the default. */
+  revision: revisionInput,
+  expectedRevision: revisionInput.optional(),
+});
+
+export const settingDto = z.object({
+  name: z.string(),
+  value: settingValue,
+  default: settingValue,
+  description: z.string(),
+  /** Counts the changes; 0 while nobody has set it. */
+  revision: z.int(),
+  changedAt: z.date().nullable(),
+  changedBy: z.string().nullable(),
+});
+export type SettingInForce = z.infer<typeof settingDto>;
+
+export const configDto = z.object({
+  /**
+   * Where the values come from: etcd as it is watched; what was recorded last, because etcd did not answer at the start;
+   * or the defaults, because neither could be read yet.
+   */
+  source: z.enum(["etcd", "recorded", "defaults"]),
+  /** Since when etcd does not answer, so that changes may not have been seen; null while it does. */
+  staleSince: z.date().nullable(),
+  items: z.array(settingDto),
+});
+export type Config = z.infer<typeof configDto>;
+
+export const settingChangeDto = z.object({
+  name: z.string(),
+  revision: z.int(),
+  value: settingValue,
+  changedAt: z.date(),
+  changedBy: z.string(),
+  /** The revision whose value was taken again, if the change was a rollback. */
+  rolledBackTo: z.int().nullable(),
+});
+export type ChangeOfSetting = z.infer<typeof settingChangeDto>;
+export const settingChangePage = pageOf(settingChangeDto);
+
+export const adminSettingChanged = defineEvent(
+  "admin.settingChanged",
+  z.object({ setting: z.string(), revision: z.int() }),
+);

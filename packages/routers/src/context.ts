@@ -1,4 +1,5 @@
 import type { Actor } from "@tollgate/kernel";
+import type { ConfigContext } from "@tollgate/services/admin";
 import type { OauthContext } from "@tollgate/services/oauth";
 
 /**
@@ -6,7 +7,7 @@ import type { OauthContext } from "@tollgate/services/oauth";
  * cannot fail, so every error of a request can name the request. Procedures that need a caller ask for one; public ones
  * never pay for that, and a stale token does not keep its owner from signing in again.
  */
-export interface RequestContext extends OauthContext {
+export interface RequestContext extends OauthContext, ConfigContext {
   /**
    * Who sent the request: from its bearer token, once a request. Anonymous without one.
    * @throws TollgateError UNAUTHORIZED for a token that is not valid (any more)

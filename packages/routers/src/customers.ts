@@ -84,19 +84,25 @@ export const customersRouter = router({
     .query(({ ctx, input }) => listCustomers({ ctx, input })),
 
   login: publicProcedure
-    .meta({ description: "Signs in with an address and a password. Guessing is slowed down." })
+    .meta({
+      description: "Signs in with an address and a password. Guessing is slowed down.",
+      isOpenInMaintenance: true,
+    })
     .input(loginInput)
     .output(sessionTokensDto)
     .mutation(({ ctx, input }) => login({ ctx, input })),
 
   refresh: publicProcedure
-    .meta({ description: "New tokens for a refresh token, which can be used once. A second use ends the session." })
+    .meta({
+      description: "New tokens for a refresh token, which can be used once. A second use ends the session.",
+      isOpenInMaintenance: true,
+    })
     .input(refreshInput)
     .output(sessionTokensDto)
     .mutation(({ ctx, input }) => refreshSession({ ctx, input })),
 
   logout: customerProcedure
-    .meta({ description: "Ends the caller's session on every process within a second." })
+    .meta({ description: "Ends the caller's session on every process within a second.", isOpenInMaintenance: true })
     .output(doneDto)
     .mutation(({ ctx }) => logout({ ctx })),
 

@@ -1,5 +1,6 @@
 import type { Actor } from "@tollgate/kernel";
 import { unauthorized } from "@tollgate/kernel";
+import { LIVE_SETTING_DEFAULTS } from "@tollgate/services";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import type { RequestContext } from "./context.ts";
@@ -31,8 +32,13 @@ const whoAmI = router({
 });
 
 /** Builders look at nothing of the context but this. */
-const contextOf = (authenticate: () => Promise<Actor>): RequestContext =>
-  ({ actor: CALLERS.anonymous, requestId: "req_test", authenticate }) as Partial<RequestContext> as RequestContext;
+const contextOf = (authenticate: () => Promise<Actor>, isInMaintenance = false): RequestContext =>
+  ({
+    actor: CALLERS.anonymous,
+    requestId: "req_test",
+    settings: { ...LIVE_SETTING_DEFAULTS, maintenance: isInMaintenance },
+    authenticate,
+  }) as Partial<RequestContext> as RequestContext;
 
 const codeOf = (call: Promise<unknown>): Promise<string> =>
   call.then(
@@ -121,5 +127,44 @@ describe("a value that no column can hold", () => {
       }),
     }).createCaller(contextOf(async () => CALLERS.anonymous));
     expect(await codeOf(caller.write())).toBe("BAD_REQUEST");
+  });
+});
+
+describe("in maintenance", () => {
+  const changes = router({
+    open: publicProcedure.meta({ isOpenInMaintenance: true }).mutation(() => "done"),
+    public: publicProcedure.mutation(() => "done"),
+    customer: customerProcedure.mutation(() => "done"),
+    admin: adminProcedure.mutation(() => "done"),
+    adminOrService: adminOrServiceProcedure.mutation(() => "done"),
+    service: serviceProcedure.mutation(() => "done"),
+    read: customerProcedure.query(() => "read"),
+  });
+  const callAs = (actor: Actor) => changes.createCaller(contextOf(async () => actor, true));
+
+  it("nobody but an operator changes anything, except what is open, and all can read", async () => {
+    const customer = callAs(CALLERS.customer);
+    expect(await codeOf(customer.public())).toBe("UNAVAILABLE");
+    expect(await codeOf(customer.customer())).toBe("UNAVAILABLE");
+    expect(await codeOf(callAs(CALLERS.service).service())).toBe("UNAVAILABLE");
+    expect(await codeOf(callAs(CALLERS.service).adminOrService())).toBe("UNAVAILABLE");
+    expect(await codeOf(callAs(CALLERS.anonymous).public())).toBe("UNAVAILABLE");
+    expect(await callAs(CALLERS.anonymous).open()).toBe("done");
+    expect(await customer.read()).toBe("read");
+    const operator = callAs(CALLERS.operator);
+    expect(await Promise.all([operator.public(), operator.admin(), operator.adminOrService()])).toEqual(
+      Array(3).fill("done"),
+    );
+  });
+
+  it("whoever comes with a token that is not valid learns of the maintenance, with when to come again", async () => {
+    const caller = changes.createCaller(
+      contextOf(async () => {
+        throw unauthorized();
+      }, true),
+    );
+    await expect(caller.public()).rejects.toMatchObject({
+      cause: { code: "UNAVAILABLE", reason: "maintenance", retryAfterSeconds: 60 },
+    });
   });
 });

@@ -1,6 +1,6 @@
 import { isConnectionFailure, isSerializationConflict, retryRead } from "@tollgate/db";
 import type { Actor } from "@tollgate/kernel";
-import { forbidden, isAdmin, isService, unauthorized } from "@tollgate/kernel";
+import { forbidden, isAdmin, isService, unauthorized, unavailable } from "@tollgate/kernel";
 import { initTRPC } from "@trpc/server";
 import type { RequestContext } from "./context.ts";
 import { formatError } from "./errors.ts";
@@ -15,6 +15,8 @@ export interface ProcedureMeta {
   readonly description?: string;
   /** Fields of an example input, where those that the schema requires are not enough. */
   readonly example?: Readonly<Record<string, unknown>>;
+  /** A change that goes on while the product is in maintenance: without it no operator could sign in to end that. */
+  readonly isOpenInMaintenance?: boolean;
   /** Set by the builders. */
   readonly caller?: Caller;
 }
@@ -39,7 +41,8 @@ export const { router } = t;
  * Anyone, signed in or not. Reads run again when they lost against a write: SERIALIZABLE may fail a read, and repeating
  * it has no effect.
  */
-export const publicProcedure = t.procedure.meta({ caller: "public" }).use(async ({ type, next }) => {
+export const publicProcedure = t.procedure.meta({ caller: "public" }).use(async ({ ctx, meta, type, next }) => {
+  if (type === "mutation" && ctx.settings.maintenance && meta?.isOpenInMaintenance !== true) await requireOperator(ctx);
   if (type !== "query") return next();
   return retryRead(async () => {
     const result = await next();
@@ -50,6 +53,16 @@ export const publicProcedure = t.procedure.meta({ caller: "public" }).use(async 
     return result;
   });
 });
+
+/** @throws TollgateError UNAVAILABLE `maintenance` for anyone but an operator */
+async function requireOperator(ctx: RequestContext): Promise<void> {
+  const actor = await ctx.authenticate().catch((): Actor => ({ kind: "anonymous" }));
+  if (isAdmin(actor)) return;
+  throw unavailable("Tollgate is in maintenance: nothing can be changed for the moment. Try again later", {
+    reason: "maintenance",
+    retryAfterSeconds: 60,
+  });
+}
 
 const procedureFor = (caller: Caller, assertMayCall: (actor: Actor) => void) =>
   publicProcedure.meta({ caller }).use(async ({ ctx, next }) => {

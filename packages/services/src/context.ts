@@ -1,8 +1,9 @@
 import type { DbContext } from "@tollgate/db";
 import type { MasterKey } from "@tollgate/kernel";
+import type { LiveSettings } from "./liveSettings.ts";
 
-/** What verbs need beyond the database: settings that were read once at start and are passed in. */
-export interface ServiceSettings {
+/** What verbs need beyond the database and stays as it was at the start. */
+export interface FixedSettings {
   /** Seals secrets at rest. At least 32 characters. */
   readonly masterSecret: string;
   /** Wrap the keys of stored credentials, the newest first; without any, a key derived from the master secret does. */
@@ -13,11 +14,10 @@ export interface ServiceSettings {
   readonly publicGatewayUrl: string;
   /** Where people reach the dashboard, without a trailing slash; links in mails lead there. */
   readonly publicWebUrl: string;
-  /** Micros of promotional credit for each newly verified address; 0 for none. */
-  readonly signupPromoMicros: bigint;
-  /** Micros that a free endpoint's call costs when the month's free calls are used up. */
-  readonly freeCallOverCapPriceMicros: bigint;
 }
+
+/** All that verbs are told. A setting that may change is read when it is needed, and not kept. */
+export type ServiceSettings = FixedSettings & LiveSettings;
 
 /** The context of every verb. */
 export interface ServiceContext extends DbContext {

@@ -1,2 +1,3 @@
 export * from "./context.ts";
+export * from "./liveSettings.ts";
 export * from "./permissions.ts";

@@ -6,6 +6,7 @@ import { seedTiers } from "../src/billing/index.ts";
 import type { ServiceSettings } from "../src/context.ts";
 import type { TokenContext } from "../src/customers/tokenIssuer.ts";
 import { TokenIssuer } from "../src/customers/tokenIssuer.ts";
+import { LIVE_SETTING_DEFAULTS } from "../src/liveSettings.ts";
 
 /** A migrated database with its tiers, a clock that tests move, and contexts of whoever should act. */
 export interface ServiceFixture {
@@ -42,8 +43,7 @@ export async function createServiceFixture(): Promise<ServiceFixture> {
     publicApiUrl: "https://api.example.test",
     publicGatewayUrl: "https://gateway.example.test",
     publicWebUrl: "https://app.example.test",
-    signupPromoMicros: 0n,
-    freeCallOverCapPriceMicros: 1n,
+    ...LIVE_SETTING_DEFAULTS,
   };
   const processes = [openProcess(), openProcess()] as const;
   function openProcess() {

@@ -48,6 +48,12 @@ export const REFUSALS = {
   ),
   keys: refusal("UNAVAILABLE", "keys_unavailable", "Keys cannot be checked at the moment", ["Retry-After", "1"]),
   starting: refusal("UNAVAILABLE", "starting", "The gateway is starting", ["Retry-After", "1"]),
+  maintenance: refusal(
+    "UNAVAILABLE",
+    "maintenance",
+    "Tollgate is in maintenance: no call was made or charged. Try again later",
+    ["Retry-After", "60"],
+  ),
   draining: refusal("UNAVAILABLE", "draining", "The gateway is stopping", ["Retry-After", "1", "Connection", "close"]),
   spool: refusal("UNAVAILABLE", "cannot_record", "Calls cannot be recorded at the moment", ["Retry-After", "5"]),
   credentials: refusal(

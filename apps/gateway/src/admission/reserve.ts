@@ -2,6 +2,7 @@ import type { BudgetPool } from "../budgets/budgetPool.ts";
 import type { BudgetSlice } from "../budgets/budgetSlice.ts";
 import type { RoutedEndpoint } from "../catalogue/catalogueCache.ts";
 import type { Caller } from "../identity/caller.ts";
+import type { GatewaySettings } from "../settings.ts";
 import type { Refusal } from "./refusal.ts";
 import { REFUSALS } from "./refusal.ts";
 
@@ -20,10 +21,8 @@ export interface Shortage {
   readonly amount: number;
 }
 
-export interface PriceRules {
-  /** Micros that a free call costs when the month's free calls are used up. */
-  readonly freeCallOverCapMicros: number;
-}
+/** What a price depends on beyond the endpoint. */
+export type PriceRules = Pick<GatewaySettings, "freeCallOverCapPriceMicros">;
 
 /**
  * Decides price and money of a call (steps 5 and 6 of the decision) from what this gateway holds, and sets the amount
@@ -44,7 +43,7 @@ export function reserve(
   if (price === 0) {
     const free = takeAll(pool, caller.tierFree, 1, nowMs, "free", 0, undefined);
     if (free !== undefined) return free;
-    const overCap = rules.freeCallOverCapMicros;
+    const overCap = rules.freeCallOverCapPriceMicros;
     return takeAll(pool, caller.money, overCap, nowMs, "charged", overCap, REFUSALS.usageCap);
   }
   if (endpoint.freePerMonth > 0) {

@@ -148,7 +148,7 @@ class SimulatedGateway {
   /** A call as the gateway decides it. @returns the refusal's reason, or undefined when it passed */
   async call({ price, backQuarters, tookMs }: Omit<PlannedCall, "atMs" | "gateway">): Promise<string | undefined> {
     const decide = (): Reservation | Refusal | Shortage =>
-      reserve(this.pool, this.#caller, endpointOf(price), { freeCallOverCapMicros: 1 }, clock.nowMs());
+      reserve(this.pool, this.#caller, endpointOf(price), { freeCallOverCapPriceMicros: 1 }, clock.nowMs());
     let decision = decide();
     while ("slice" in decision) {
       try {

@@ -8,7 +8,7 @@ import { SpoolShipper } from "./spoolShipper.ts";
  * Runs that a crash left behind in this gateway's spool directory: their calls are folded first to last, then their
  * leases are given back and their directories go.
  */
-export interface ReplayOptions extends Pick<ShipperOptions, "ports" | "clock"> {
+export interface ReplayOptions extends Pick<ShipperOptions, "ports" | "pace" | "clock"> {
   readonly spoolDirectory: string;
   readonly currentRunId: string;
   readonly logger: Logger;
@@ -29,6 +29,7 @@ export function replayRuns(
         directory: join(options.spoolDirectory, entry.name),
         runId: entry.name,
         ports: options.ports,
+        pace: options.pace,
         clock: options.clock,
         logger: options.logger,
         openSegment: () => undefined,

@@ -51,6 +51,7 @@ function openShipper(): SpoolShipper {
     directory,
     runId: RUN,
     ports,
+    pace: { batchCallsMax: 2_000, gatherMs: 10 },
     clock,
     logger: silentLogger,
     openSegment: () => openSegment,

@@ -21,10 +21,19 @@ export interface ShipperPorts {
   readFolded(sources: readonly string[]): Promise<Map<string, number>>;
 }
 
+/** How calls are bundled; read anew for each bundle. */
+export interface ShippingPace {
+  /** Most calls of one batch. */
+  readonly batchCallsMax: number;
+  /** Calls gather this long before a batch leaves, so that a quiet gateway does not make a job of every call. */
+  readonly gatherMs: number;
+}
+
 export interface ShipperOptions {
   readonly directory: string;
   readonly runId: string;
   readonly ports: ShipperPorts;
+  readonly pace: ShippingPace;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The number of the segment that is being written, or undefined for a run that has ended. */
@@ -63,15 +72,12 @@ interface Partition {
   batch: Batch | undefined;
 }
 
-const BATCH_CALLS_MAX = 2_000;
 const QUEUED_RECORDS_MAX = 30_000;
 const RECORDS_DROPPED_AT_ONCE = 10_000;
 const READ_BYTES = 1 << 20;
 const LOOK_UP_AFTER_MS = 1_000;
 const RESEND_AFTER_MS = 3_000;
 const TICK_MS = 250;
-/** Calls gather this long before a batch leaves, so that a quiet gateway does not make a job of every call. */
-const GATHER_MS = 10;
 
 export class SpoolShipper {
   readonly #options: ShipperOptions;
@@ -129,7 +135,7 @@ export class SpoolShipper {
     this.#gathering ??= setTimeout(() => {
       this.#gathering = undefined;
       this.#pump();
-    }, GATHER_MS);
+    }, this.#options.pace.gatherMs);
   }
 
   /** A source is folded through a number: from a push, or from the database. */
@@ -236,7 +242,7 @@ export class SpoolShipper {
 
   #sendNext(partition: Partition): void {
     const waiting = partition.records.length - partition.head;
-    const calls = Math.min(waiting, BATCH_CALLS_MAX);
+    const calls = Math.min(waiting, this.#options.pace.batchCallsMax);
     const sequence = partition.read - waiting + 1;
     const records = partition.records.slice(partition.head, partition.head + calls).join(RECORD_SEPARATOR);
     partition.head += calls;

@@ -8,6 +8,7 @@ import type { Logger } from "@tollgate/kernel";
 import { delay, newId, silentLogger, systemClock } from "@tollgate/kernel";
 import { createQueueWorker, PushBus } from "@tollgate/messaging";
 import type { ServiceContext, ServiceSettings } from "@tollgate/services";
+import { LIVE_SETTING_DEFAULTS } from "@tollgate/services";
 import { walletBudgetId } from "@tollgate/services/budgets";
 import { generateKeyText, hashKey } from "@tollgate/services/keys";
 import { foldCalls, SourceGapError } from "@tollgate/services/metering";
@@ -156,8 +157,7 @@ export class Lab {
         publicApiUrl: "http://api.test",
         publicGatewayUrl: "http://gateway.test",
         publicWebUrl: "http://web.test",
-        signupPromoMicros: 0n,
-        freeCallOverCapPriceMicros: 1n,
+        ...LIVE_SETTING_DEFAULTS,
         ...settings,
       },
     };
@@ -181,7 +181,7 @@ export class Lab {
     overrides: Partial<GatewayEnv> = {},
     options: { readonly logger?: Logger; readonly drainCallsMs?: number } = {},
   ): Promise<RunningGateway & { readonly url: string; readonly failures: readonly Error[] }> {
-    const { redisUrl, redisPrefix, natsUrl, etcdUrl } = this.namespace;
+    const { redisUrl, redisPrefix, natsUrl, etcdUrl, etcdNamespace } = this.namespace;
     const failures: Error[] = [];
     const gateway = await createGateway({
       env: {
@@ -206,6 +206,7 @@ export class Lab {
         ...overrides,
       },
       clock: systemClock,
+      etcdNamespace,
       logger: options.logger ?? silentLogger,
       onFatal: (error) => failures.push(error),
       ...(options.drainCallsMs === undefined ? {} : { drainCallsMs: options.drainCallsMs }),

@@ -1,6 +1,6 @@
-import { check, index, jsonb, pgTable, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { check, index, integer, jsonb, pgTable, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { apis } from "./catalog.ts";
-import { createdAt, id, oneOf, updatedAt } from "./columns.ts";
+import { createdAt, id, instant, oneOf, updatedAt } from "./columns.ts";
 
 export const SECRET_PLACEMENTS = ["header", "query"] as const;
 
@@ -51,4 +51,24 @@ export const upstreamSecrets = pgTable(
     index("upstream_secrets_master_key_id_idx").on(t.masterKeyId, t.id),
     check("upstream_secrets_placement_check", oneOf("placement", SECRET_PLACEMENTS)),
   ],
+);
+
+/**
+ * Every change of a setting, recorded once. etcd is where settings are set and watched; this is what processes begin with
+ * while it is away, and what an emptied one is given back.
+ */
+export const settingChanges = pgTable(
+  "setting_changes",
+  {
+    id: id().primaryKey(),
+    name: text("name").notNull(),
+    revision: integer("revision").notNull(),
+    /** As JSON text: a setting may be null, which a column of JSON would take for nothing. */
+    value: text("value").notNull(),
+    actor: text("actor").notNull(),
+    requestId: text("request_id").notNull(),
+    rolledBackTo: integer("rolled_back_to"),
+    changedAt: instant("changed_at").notNull(),
+  },
+  (t) => [index("setting_changes_name_idx").on(t.name, t.revision)],
 );

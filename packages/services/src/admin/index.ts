@@ -1,5 +1,12 @@
 export * from "./deleteSecret.ts";
+export { getConfig } from "./getConfig.ts";
+export type { ConfigContext } from "./internal.ts";
+export { listConfigHistory } from "./listConfigHistory.ts";
 export * from "./listSecrets.ts";
 export * from "./loadUpstreamSecrets.ts";
+export { openConfig } from "./openConfig.ts";
+export { recordSettings } from "./recordSettings.ts";
 export * from "./rewrapSecrets.ts";
+export { rollbackConfig } from "./rollbackConfig.ts";
+export { setConfig } from "./setConfig.ts";
 export * from "./setSecret.ts";
