@@ -1,21 +1,27 @@
 import { createServer } from "node:http";
-import { createEtcdStore } from "@tollgate/config";
+import type { EtcdStore } from "@tollgate/config";
+import { createEtcdStore, LeaderElection } from "@tollgate/config";
 import type { QueueName } from "@tollgate/contracts";
 import { QUEUES } from "@tollgate/contracts";
 import { createDatabase } from "@tollgate/db";
 import type { Clock, Logger } from "@tollgate/kernel";
 import { newId } from "@tollgate/kernel";
+import type { JobOrigin } from "@tollgate/messaging";
 import { createQueueWorker, PushBus, Queues } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
 import { settingsFrom } from "@tollgate/services";
 import { openConfig } from "@tollgate/services/admin";
 import { NO_ERASURE_PORTS } from "@tollgate/services/customers";
 import { createSmtpTransport } from "@tollgate/services/emails";
+import { consumersOf } from "@tollgate/services/messages";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { keepSettingsRecorded } from "./admin/keepSettingsRecorded.ts";
 import type { WorkersEnv } from "./env.ts";
 import { createHandlers, createJobHandler } from "./handlers.ts";
+import { createConsumers } from "./messages/createConsumers.ts";
+import { runConsumers } from "./messages/runConsumers.ts";
 import { createFoldHandler } from "./metering/createFoldHandler.ts";
+import type { Leadership } from "./relay/outboxRelay.ts";
 import { OutboxRelay } from "./relay/outboxRelay.ts";
 import { assertSchedules } from "./schedules/assertSchedules.ts";
 
@@ -54,10 +60,12 @@ export async function createWorkers(options: {
     onError: (error: Error) => logger.debug({ err: error }, "Redis"),
   };
   const queues = new Queues(redis);
-  const relay = new OutboxRelay({ database, bus, queues, clock, logger });
+  const etcd = createEtcdStore({ url: env.ETCD_URL, clock, logger, namespace: options.etcdNamespace ?? "" });
+  const election = new LeaderElection({ store: etcd, logger, name: "outbox-relay" });
+  const leadership = leadershipOf(election, etcd);
+  const relay = new OutboxRelay({ database, bus, queues, clock, logger, leadership });
   const metrics = createMetrics(database);
-  const store = createEtcdStore({ url: env.ETCD_URL, clock, logger, namespace: options.etcdNamespace ?? "" });
-  const config = openConfig({ store, database, clock, logger, defaults: { logLevel: env.LOG_LEVEL } });
+  const config = openConfig({ store: etcd, database, clock, logger, defaults: { logLevel: env.LOG_LEVEL } });
   const settings = settingsFrom(
     {
       masterSecret: env.TOLLGATE_SECRET,
@@ -67,14 +75,15 @@ export async function createWorkers(options: {
     },
     config,
   );
-  const contextFor = (task: string, jobId: string): ServiceContext => ({
+  const contextFor = (task: string, jobId?: string, origin?: JobOrigin): ServiceContext => ({
     database,
     db: database.db,
     isInTransaction: false,
     clock,
-    logger: logger.child({ task, jobId }),
+    logger: logger.child({ task, ...(jobId === undefined ? {} : { jobId }) }),
     actor: { kind: "system", task },
-    requestId: newId("request"),
+    requestId: origin?.requestId ?? newId("request"),
+    traceparent: origin?.traceparent,
     settings,
   });
   const handle = createJobHandler(
@@ -93,8 +102,17 @@ export async function createWorkers(options: {
       logger.warn({ err: error, job: job?.name, id: job?.id, attempt: job?.attemptsMade }, "job failed"),
     );
   }
+  election.campaign();
   relay.start();
-  const stopSchedules = keepSchedules(queues, logger);
+  const consuming = runConsumers({
+    consumers: consumersOf(createConsumers()),
+    contextFor,
+    bus,
+    clock,
+    logger,
+    onOutcome: (consumer, outcome) => metrics.events.inc({ consumer, outcome }),
+  });
+  const stopSchedules = keepSchedules(queues, leadership, logger);
   const stopRecording = keepSettingsRecorded({ ...contextFor("admin.record-settings", "settings"), config });
 
   let isStopping = false;
@@ -141,23 +159,37 @@ export async function createWorkers(options: {
       isStopping = true;
       stopSchedules();
       await stopRecording();
-      await Promise.all(workers.map((worker) => worker.close()));
+      await Promise.all([...workers.map((worker) => worker.close()), consuming.stop()]);
       await relay.stop();
+      // Only now may another take over: what this one had under way has been sent and stamped.
+      await election.resign();
       await Promise.all([queues.close(), bus.close()]);
       server.close();
       server.closeAllConnections();
       config.close();
-      store.close();
+      etcd.close();
       await database.close();
     },
   };
 }
 
-function keepSchedules(queues: Queues, logger: Logger): () => void {
+/** Who leads is known while etcd answers; otherwise everybody does what a leader does, which is right as well. */
+function leadershipOf(election: LeaderElection, etcd: EtcdStore): Leadership {
+  return { isLeader: () => election.isLeader(), isSettled: () => etcd.status().isHealthy };
+}
+
+/** Every worker asserts the schedules when it starts, and then each minute whoever leads. */
+function keepSchedules(queues: Queues, leadership: Leadership, logger: Logger): () => void {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
+  let isAsserted = false;
+  const assertAll = async (): Promise<void> => {
+    if (isAsserted && leadership.isSettled() && !leadership.isLeader()) return;
+    await assertSchedules(queues);
+    isAsserted = true;
+  };
   const assert = (): void => {
-    assertSchedules(queues)
+    assertAll()
       .then(
         () => SCHEDULE_ASSERT_MS,
         (error: unknown) => {
@@ -179,6 +211,7 @@ function keepSchedules(queues: Queues, logger: Logger): () => void {
 function createMetrics(database: { sql: (strings: TemplateStringsArray) => PromiseLike<Record<string, unknown>[]> }): {
   registry: Registry;
   folded: Counter;
+  events: Counter<"consumer" | "outcome">;
 } {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -186,6 +219,26 @@ function createMetrics(database: { sql: (strings: TemplateStringsArray) => Promi
     name: "tollgate_metering_folded_calls_total",
     help: "Calls that were folded",
     registers: [registry],
+  });
+  const events = new Counter({
+    name: "tollgate_events_consumed_total",
+    help: "Events that were taken from the stream, by consumer and by what became of them",
+    labelNames: ["consumer", "outcome"] as const,
+    registers: [registry],
+  });
+  new Gauge({
+    name: "tollgate_events_parked",
+    help: "Events that could not be handled: waiting for another attempt, or dead letters",
+    labelNames: ["consumer", "status"] as const,
+    registers: [registry],
+    async collect() {
+      this.reset();
+      const rows =
+        await database.sql`select consumer, status, count(*) as n from parked_events group by consumer, status`;
+      for (const row of rows) {
+        this.set({ consumer: String(row["consumer"]), status: String(row["status"]) }, Number(row["n"]));
+      }
+    },
   });
   new Gauge({
     name: "tollgate_outbox_unsent",
@@ -196,5 +249,5 @@ function createMetrics(database: { sql: (strings: TemplateStringsArray) => Promi
       this.set(Number(row?.["n"] ?? 0));
     },
   });
-  return { registry, folded };
+  return { registry, folded, events };
 }

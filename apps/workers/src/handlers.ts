@@ -1,6 +1,7 @@
 import type { JobName, JobNamed } from "@tollgate/contracts";
 import type { Logger } from "@tollgate/kernel";
-import type { JobHandler } from "@tollgate/messaging";
+import type { JobHandler, JobOrigin } from "@tollgate/messaging";
+import { originOf } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
 import { expireGrants, settleAccounts, settleDueAccounts } from "@tollgate/services/balance";
 import { sweepHolders } from "@tollgate/services/budgets";
@@ -11,6 +12,7 @@ import { eraseCustomer, exportCustomer, rotateDueSigningKey, sweepCustomers } fr
 import type { MailTransport } from "@tollgate/services/emails";
 import { sendEmail, sweepDueEmails } from "@tollgate/services/emails";
 import { announceExpiredKeys } from "@tollgate/services/keys";
+import { sweepMessages } from "@tollgate/services/messages";
 import { sweepOauthStates } from "@tollgate/services/oauth";
 import type { z } from "zod";
 import { jobNamed } from "./jobCatalogue.ts";
@@ -38,13 +40,14 @@ export const createHandlers = (ports: { readonly mail: MailTransport; readonly e
   "customers.sweep": (ctx) => sweepCustomers({ ctx }),
   "customers.rotate-signing-key": (ctx) => rotateDueSigningKey({ ctx }),
   "keys.expire-sweep": (ctx) => announceExpiredKeys({ ctx }),
+  "messages.sweep": (ctx) => sweepMessages({ ctx }),
   "oauth.sweep": (ctx) => sweepOauthStates({ ctx }),
 });
 
 /** Runs the handler of whatever job comes. @throws Error for a job that is not in the catalogue, so that it is seen */
 export function createJobHandler(
   handlers: Handlers,
-  contextFor: (task: string, jobId: string) => ServiceContext,
+  contextFor: (task: string, jobId?: string, origin?: JobOrigin) => ServiceContext,
   logger: Logger,
 ): JobHandler {
   return async (job) => {
@@ -53,7 +56,7 @@ export function createJobHandler(
       handlers as Record<string, ((ctx: ServiceContext, data: unknown) => Promise<unknown>) | undefined>
     )[job.name];
     if (definition === undefined || handler === undefined) throw new Error(`No such job: ${job.name}`);
-    const ctx = contextFor(job.name, job.id ?? job.name);
+    const ctx = contextFor(job.name, job.id, originOf(job));
     await handler(ctx, definition.schema.parse(job.data));
     logger.debug({ job: job.name, id: job.id }, "job done");
   };

@@ -5,7 +5,7 @@ import { z } from "zod";
  * contract, never the handler, and a map of handlers is typed over the catalogue, so a missing one does not compile.
  */
 export interface EventDefinition<Subject extends string, Schema extends z.ZodObject> {
-  /** `<domain>.<pastTense>`; published on NATS as `tollgate.events.<subject>`. */
+  /** `<domain>.<pastTense>`; published on NATS as `tollgate.events.<subject>.<partition>`. */
   readonly subject: Subject;
   readonly version: number;
   readonly schema: Schema;

@@ -3,6 +3,7 @@ import { rankApisJob } from "./catalog.ts";
 import { customersSweepJob, eraseCustomerJob, exportCustomerJob, rotateSigningKeyJob } from "./customers.ts";
 import { emailsSend, emailsSweep } from "./emails.ts";
 import { keysExpireSweep } from "./keys.ts";
+import { messagesSweep } from "./messages.ts";
 import { foldCalls, sweepHolders } from "./metering.ts";
 import { oauthSweep } from "./oauth.ts";
 
@@ -23,6 +24,7 @@ export const JOBS = [
   rotateSigningKeyJob,
   keysExpireSweep,
   oauthSweep,
+  messagesSweep,
 ] as const;
 
 export type JobName = (typeof JOBS)[number]["name"];
@@ -41,6 +43,7 @@ export const SCHEDULES = [
   { job: customersSweepJob, everyMs: 10 * MINUTE_MS, offsetMs: 4 * MINUTE_MS },
   { job: keysExpireSweep, everyMs: 10 * MINUTE_MS, offsetMs: 3 * MINUTE_MS },
   { job: oauthSweep, everyMs: HOUR_MS, offsetMs: 40 * MINUTE_MS },
+  { job: messagesSweep, everyMs: HOUR_MS, offsetMs: 50 * MINUTE_MS },
   { job: rotateSigningKeyJob, everyMs: 24 * HOUR_MS, offsetMs: 2 * HOUR_MS },
   { job: rankApisJob, everyMs: 24 * HOUR_MS, offsetMs: HOUR_MS },
 ] as const;

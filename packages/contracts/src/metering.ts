@@ -40,7 +40,7 @@ export type FoldedPush = z.infer<typeof foldedPush>;
 export const recallPush = z.object({ holderId: z.string(), budgetIds: z.array(z.string()) });
 export type RecallPush = z.infer<typeof recallPush>;
 
-/** JetStream subjects of domain events are this and the event's subject. */
+/** JetStream subjects of domain events are this, the event's subject and its partition: `tollgate.events.keys.revoked.2`. */
 export const EVENT_SUBJECT_PREFIX = "tollgate.events.";
 
 /** Every minute: gives back the leases of gateways that vanished and did not come back. */

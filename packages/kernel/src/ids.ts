@@ -33,6 +33,7 @@ export const ID_PREFIXES = {
   export: "exp",
   secret: "sct",
   settingChange: "chg",
+  parkedEvent: "pkd",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;

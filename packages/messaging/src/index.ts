@@ -1,2 +1,4 @@
+export * from "./eventStream.ts";
+export * from "./eventSubscriber.ts";
 export * from "./pushBus.ts";
 export * from "./queues.ts";

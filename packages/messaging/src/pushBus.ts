@@ -1,4 +1,3 @@
-import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { connect } from "@nats-io/transport-node";
 import type { Logger } from "@tollgate/kernel";
@@ -130,5 +129,3 @@ export class PushBus {
     });
   }
 }
-
-export { jetstream, jetstreamManager };

@@ -16,6 +16,52 @@ export interface QueuesOptions {
   readonly onError: (error: Error) => void;
 }
 
+/** Where an order comes from; the job goes on under the same request and trace. */
+export interface JobOrigin {
+  readonly requestId: string;
+  readonly traceparent?: string;
+}
+
+export interface OrderOptions {
+  readonly id?: string;
+  readonly delayMs?: number;
+  readonly keep?: boolean;
+  readonly origin?: JobOrigin;
+}
+
+export interface JobOrder {
+  readonly definition: AnyJobDefinition;
+  readonly data: Record<string, unknown>;
+  readonly options: OrderOptions;
+}
+
+/** Stands beside a job's own fields, which schemas do not let through. */
+const ORIGIN_FIELD = "_origin";
+
+/** Where a job that was taken from a queue came from; undefined for one that the clock ordered. */
+export function originOf(job: Pick<Job, "data">): JobOrigin | undefined {
+  return (job.data as { [ORIGIN_FIELD]?: JobOrigin } | undefined)?.[ORIGIN_FIELD];
+}
+
+function toBullJob(
+  { name, attempts, backoffMs }: Pick<AnyJobDefinition, "name" | "attempts" | "backoffMs">,
+  data: Record<string, unknown>,
+  { id, delayMs, keep = true, origin }: OrderOptions,
+): { name: string; data: Record<string, unknown>; opts: JobsOptions } {
+  return {
+    name,
+    data: origin === undefined ? data : { ...data, [ORIGIN_FIELD]: origin },
+    opts: {
+      attempts,
+      backoff: { type: "exponential", delay: backoffMs },
+      removeOnComplete: keep ? { count: KEPT_JOBS.completed } : true,
+      removeOnFail: keep ? { count: KEPT_JOBS.failed } : true,
+      ...(id === undefined ? {} : { jobId: id.replaceAll(":", "-") }),
+      ...(delayMs === undefined ? {} : { delay: delayMs }),
+    },
+  };
+}
+
 /** Producers of jobs, one queue object per queue that is used. */
 export class Queues {
   readonly #options: QueuesOptions;
@@ -33,18 +79,18 @@ export class Queues {
   async enqueue<Definition extends AnyJobDefinition>(
     definition: Definition,
     data: JobData<Definition>,
-    options: { readonly id?: string; readonly delayMs?: number; readonly keep?: boolean } = {},
+    options: OrderOptions = {},
   ): Promise<void> {
-    const keep = options.keep ?? true;
-    const jobOptions: JobsOptions = {
-      attempts: definition.attempts,
-      backoff: { type: "exponential", delay: definition.backoffMs },
-      removeOnComplete: keep ? { count: KEPT_JOBS.completed } : true,
-      removeOnFail: keep ? { count: KEPT_JOBS.failed } : true,
-      ...(options.id === undefined ? {} : { jobId: options.id.replaceAll(":", "-") }),
-      ...(options.delayMs === undefined ? {} : { delay: options.delayMs }),
-    };
-    await withTimeout(this.queue(definition.queue).add(definition.name, data, jobOptions), ENQUEUE_TIMEOUT_MS);
+    const job = toBullJob(definition, data, options);
+    await withTimeout(this.queue(definition.queue).add(job.name, job.data, job.opts), ENQUEUE_TIMEOUT_MS);
+  }
+
+  /**
+   * Orders jobs of one queue in one round trip: all of them in their order, or none. @throws Error as {@link enqueue} does
+   */
+  async enqueueMany(queue: QueueName, orders: readonly JobOrder[]): Promise<void> {
+    const jobs = orders.map(({ definition, data, options }) => toBullJob(definition, data, options));
+    await withTimeout(this.queue(queue).addBulk(jobs), ENQUEUE_TIMEOUT_MS);
   }
 
   /** The queue itself; for schedules and for the operators' board. */

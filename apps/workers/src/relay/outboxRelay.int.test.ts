@@ -1,14 +1,16 @@
 import type { AddressInfo, Server, Socket } from "node:net";
 import { connect, createServer } from "node:net";
-import { EVENT_SUBJECT_PREFIX, settleJob } from "@tollgate/contracts";
+import { EVENT_SUBJECT_PREFIX, laneOf, partitionOf, settleJob } from "@tollgate/contracts";
 import type { Database } from "@tollgate/db";
 import { createDatabase } from "@tollgate/db";
 import { createLogger, newId, silentLogger, systemClock } from "@tollgate/kernel";
-import { jetstreamManager, PushBus, Queues } from "@tollgate/messaging";
+
+import { EVENT_STREAM, jetstreamManager, PushBus, Queues } from "@tollgate/messaging";
 import type { TestDatabase, TestNamespace } from "@tollgate/testing";
 import { createTestDatabase, createTestNamespace } from "@tollgate/testing";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { EVENT_STREAM, OutboxRelay } from "./outboxRelay.ts";
+import type { Leadership } from "./outboxRelay.ts";
+import { NO_LEADERSHIP, OutboxRelay } from "./outboxRelay.ts";
 
 let testDatabase: TestDatabase;
 let namespace: TestNamespace;
@@ -46,10 +48,14 @@ afterEach(async () => {
   for (const close of closers.reverse()) await close();
 });
 
-function startRelay(natsUrl = namespace.natsUrl, logged: string[] = []): OutboxRelay {
+function startRelay(
+  natsUrl = namespace.natsUrl,
+  logged: string[] = [],
+  leadership: Leadership = NO_LEADERSHIP,
+): OutboxRelay {
   const logger = createLogger({ name: "relay", level: "error" }, { write: (line: string) => logged.push(line) });
   const bus = new PushBus({ url: natsUrl, name: "relay", logger: silentLogger });
-  const relay = new OutboxRelay({ database, bus, queues, clock: systemClock, logger });
+  const relay = new OutboxRelay({ database, bus, queues, clock: systemClock, logger, leadership });
   relay.start();
   closers.push(
     () => bus.close(),
@@ -92,7 +98,8 @@ async function unsent(): Promise<number> {
   return Number(row?.["n"]);
 }
 
-const heardHere = () => heard.filter((event) => event.subject === EVENT_SUBJECT_PREFIX + subject);
+const natsSubject = () => `${EVENT_SUBJECT_PREFIX}${subject}.${partitionOf(laneOf(subject, {}))}`;
+const heardHere = () => heard.filter((event) => event.subject === natsSubject());
 /** In the order of their first copies: one that was not acknowledged is sent again under the same id. */
 const numbers = () => [...new Map(heardHere().map((event) => [event.id, event.data.n])).values()];
 
@@ -147,7 +154,7 @@ describe("the relay", () => {
     const { connection } = listener;
     if (connection === undefined) throw new Error("no connection to NATS");
     const manager = await jetstreamManager(connection);
-    const name = EVENT_SUBJECT_PREFIX + subject;
+    const name = natsSubject();
     const info = await manager.streams.info(EVENT_STREAM, { subjects_filter: name });
     expect(info.state.subjects).toEqual({ [name]: 100 });
   });

@@ -1,63 +1,77 @@
-import type { EventEnvelope } from "@tollgate/contracts";
-import { EVENT_SUBJECT_PREFIX, PUSH_SUBJECTS } from "@tollgate/contracts";
+import { hostname } from "node:os";
+import type { QueueName } from "@tollgate/contracts";
+import { PUSH_SUBJECTS } from "@tollgate/contracts";
 import type { Database } from "@tollgate/db";
 import type { Clock, Logger } from "@tollgate/kernel";
 import { delay } from "@tollgate/kernel";
-import type { PushBus, Queues } from "@tollgate/messaging";
-import { jetstream, jetstreamManager } from "@tollgate/messaging";
+import type { JobOrder, PushBus, Queues } from "@tollgate/messaging";
+import { ensureEventStream, publishEvents, readEventStream } from "@tollgate/messaging";
 import { jobNamed } from "../jobCatalogue.ts";
+import type { OutboxKind, OutboxRow } from "./outboxRows.ts";
+import { beginTerm, findHead, mendStream, readUnsent, stampSent, toEnvelope } from "./outboxRows.ts";
 
 /**
  * Sends what committed transactions have to say: events to JetStream, jobs to the queues. It reads unsent rows in order,
- * sends them in order and stamps them; several relays side by side send some rows twice, and the stream, the queues and
- * the consumers recognise them by their ids. Because each relay sends in order, the first copy of every row is in order.
+ * sends them in order and stamps them. One relay leads and the others look on; what the leader does is this:
+ * its term is counted in the database, and rows that were read when a later term had begun are not sent; a batch on its way
+ * is a chain that the stream takes only while nobody else's message comes between.
  *
- * While it gets through, it says so once a second: gateways trust their caches only as long as they hear that.
+ * The others stand in whenever sending does not go on: etcd is away, so nobody can lead, or the same row has been the next
+ * for a while, so whoever leads is dead or cut off. Then several may send the same rows. The stream, the queues and the
+ * consumers recognise them by their ids, and because each sends in order, the first copy of every row is in order.
+ *
+ * While events flow, each relay says so once a second: gateways trust their caches only as long as they hear that.
  */
 const POLL_MS = 50;
 const ROWS_MAX = 500;
 const HEARTBEAT_MS = 1_000;
-const PUBLISH_TIMEOUT_MS = 3_000;
 const PAUSE_AFTER_FAILURE_MS = 250;
+/** How often one that does not lead looks, and how long the same row may be the next. A revocation has a second in all. */
+const WATCH_MS = 100;
+const STALLED_MS = 300;
+/** The stream's state is compared with what was sent at every connection, and as often as this. */
+const MEND_MS = 15_000;
 
-export const EVENT_STREAM = "TOLLGATE_EVENTS";
-const DAY_NS = 86_400_000_000_000;
-const EVENT_RETENTION_DAYS = 7;
-const DUPLICATE_WINDOW_NS = 120_000_000_000;
+/** Who may lead. */
+export interface Leadership {
+  isLeader(): boolean;
+  /** Whether it is known who leads. If not, everybody sends. */
+  isSettled(): boolean;
+}
 
-interface OutboxRow {
-  readonly id: string;
-  readonly kind: "event" | "job";
-  readonly name: string;
-  readonly version: number;
-  readonly payload: Record<string, unknown>;
-  readonly actor: string;
-  readonly request_id: string;
-  readonly traceparent: string | null;
-  readonly created_at: Date;
+/** Nobody leads and everybody sends. */
+export const NO_LEADERSHIP: Leadership = { isLeader: () => false, isSettled: () => false };
+
+export interface OutboxRelayOptions {
+  readonly database: Database;
+  readonly bus: PushBus;
+  readonly queues: Queues;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly leadership: Leadership;
 }
 
 export class OutboxRelay {
-  readonly #database: Database;
-  readonly #bus: PushBus;
-  readonly #queues: Queues;
-  readonly #clock: Clock;
-  readonly #logger: Logger;
+  readonly #options: OutboxRelayOptions;
   readonly #stopping = new AbortController();
+  readonly #heads = new Map<OutboxKind, { readonly id: string | undefined; readonly sinceMs: number }>();
+  #term: Promise<bigint> | undefined;
   #isStreamReady = false;
+  #mendedAtMs = Number.NEGATIVE_INFINITY;
   #beatAtMs = 0;
-  #running: Promise<void> | undefined;
+  #running: Promise<unknown> | undefined;
 
-  constructor(options: { database: Database; bus: PushBus; queues: Queues; clock: Clock; logger: Logger }) {
-    this.#database = options.database;
-    this.#bus = options.bus;
-    this.#queues = options.queues;
-    this.#clock = options.clock;
-    this.#logger = options.logger;
+  constructor(options: OutboxRelayOptions) {
+    this.#options = options;
   }
 
   start(): void {
-    this.#running = this.#run();
+    // A server that was restarted may have lost what it had acknowledged.
+    this.#options.bus.onConnected(() => {
+      this.#isStreamReady = false;
+    });
+    // Each kind by itself: events that wait for NATS must not stand in the way of jobs, nor jobs that wait for Redis.
+    this.#running = Promise.all([this.#run("event"), this.#run("job")]);
   }
 
   async stop(): Promise<void> {
@@ -65,123 +79,152 @@ export class OutboxRelay {
     await this.#running;
   }
 
-  async #run(): Promise<void> {
+  async #run(kind: OutboxKind): Promise<void> {
     const { signal } = this.#stopping;
+    const { leadership, logger } = this.#options;
     while (!signal.aborted) {
       try {
-        const sent = await this.#sendSome();
-        this.#beat();
-        if (sent < ROWS_MAX) await delay(POLL_MS, signal);
+        if (kind === "event") await this.#prepareStream();
+        const isSending = leadership.isLeader() || !leadership.isSettled();
+        const sent = isSending ? await this.#send(kind) : await this.#standBy(kind);
+        if (kind === "event") this.#beat();
+        if (sent < ROWS_MAX) await delay(isSending ? POLL_MS : WATCH_MS, signal);
       } catch (error) {
-        this.#logger.warn({ err: error }, "the outbox cannot be sent; trying again");
-        this.#isStreamReady = false;
+        logger.warn({ err: error, kind }, "the outbox cannot be sent; trying again");
+        if (kind === "event") this.#isStreamReady = false;
         await delay(PAUSE_AFTER_FAILURE_MS, signal);
       }
     }
   }
 
-  async #sendSome(): Promise<number> {
-    if (this.#bus.connection !== undefined && !this.#isStreamReady) await this.#ensureStream();
-    const [events, jobs] = await Promise.all([this.#readUnsent("event"), this.#readUnsent("job")]);
-    if (events.length === 0 && jobs.length === 0) return 0;
-    const outcomes = await Promise.allSettled([
-      this.#sendAll(events, (row) => this.#publish(row)),
-      this.#sendAll(jobs, (row) => this.#enqueue(row)),
-    ]);
-    const sent = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? outcome.value.sent : []));
-    if (sent.length > 0) {
-      await this.#database.sql`update outbox set sent_at = ${this.#clock.now()} where id = any(${sent})`;
+  /** Sends what comes next, as the leader or because nobody can lead. @returns how many rows */
+  async #send(kind: OutboxKind): Promise<number> {
+    const { leadership, database, clock } = this.#options;
+    if (!leadership.isLeader()) {
+      this.#term = undefined;
+      return this.#sendSome(kind, undefined);
     }
-    const failure = outcomes.find((outcome) => outcome.status === "fulfilled" && outcome.value.failure !== undefined);
-    if (failure?.status === "fulfilled") throw failure.value.failure;
-    return Math.max(events.length, jobs.length);
-  }
-
-  /** Each kind by itself: events that wait for NATS must not stand in the way of jobs, nor jobs that wait for Redis. */
-  #readUnsent(kind: OutboxRow["kind"]): Promise<OutboxRow[]> {
-    return this.#database.sql<OutboxRow[]>`
-      select id, kind, name, version, payload, actor, request_id, traceparent, created_at from outbox
-      where sent_at is null and kind = ${kind} order by created_at, ordinal, id limit ${ROWS_MAX}`;
-  }
-
-  /** One after the other, up to the first that fails: what comes after it must not overtake it. */
-  async #sendAll(
-    rows: readonly OutboxRow[],
-    send: (row: OutboxRow) => Promise<void>,
-  ): Promise<{ sent: string[]; failure?: unknown }> {
-    const sent: string[] = [];
-    for (const row of rows) {
-      try {
-        await send(row);
-        sent.push(row.id);
-      } catch (error) {
-        return { sent, failure: error };
-      }
+    this.#term ??= beginTerm(database, clock, `${hostname()}:${process.pid}`);
+    const term = this.#term;
+    try {
+      return await this.#sendSome(kind, await term);
+    } catch (error) {
+      if (this.#term === term) this.#term = undefined;
+      throw error;
     }
-    return { sent };
   }
 
-  async #publish(row: OutboxRow): Promise<void> {
-    const { connection } = this.#bus;
+  /** Looks whether sending goes on, and if not sends some itself. @returns how many rows */
+  async #standBy(kind: OutboxKind): Promise<number> {
+    this.#term = undefined;
+    const { database, clock } = this.#options;
+    const id = await findHead(database, kind);
+    const nowMs = clock.nowMs();
+    const last = this.#heads.get(kind);
+    if (last === undefined || last.id !== id) this.#heads.set(kind, { id, sinceMs: nowMs });
+    const isStalled = id !== undefined && last?.id === id && nowMs - last.sinceMs >= STALLED_MS;
+    return isStalled ? this.#sendSome(kind, undefined) : 0;
+  }
+
+  async #sendSome(kind: OutboxKind, term: bigint | undefined): Promise<number> {
+    const { connection } = this.#options.bus;
+    if (kind === "event" && (connection === undefined || !this.#isStreamReady)) return 0;
+    const rows = await readUnsent(this.#options.database, kind, ROWS_MAX);
+    if (rows.length === 0 || !this.#maySend(rows, term)) return 0;
+    if (kind === "event") await this.#publish(rows);
+    else await this.#enqueue(rows);
+    return rows.length;
+  }
+
+  /** Whether the term is still ours; asked between reading and sending, with nothing in between that waits. */
+  #maySend(rows: readonly OutboxRow[], term: bigint | undefined): boolean {
+    if (term === undefined) return true;
+    if (this.#options.leadership.isLeader() && rows[0]?.term === term.toString()) return true;
+    this.#term = undefined;
+    return false;
+  }
+
+  async #publish(rows: readonly OutboxRow[]): Promise<void> {
+    const { bus, database, clock } = this.#options;
+    const { connection } = bus;
     if (connection === undefined) throw new Error("NATS is not connected");
-    const envelope: EventEnvelope = {
-      id: row.id,
-      subject: row.name,
-      version: row.version,
-      time: row.created_at.toISOString(),
-      actor: row.actor,
-      requestId: row.request_id,
-      ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
-      data: row.payload,
-    };
-    await jetstream(connection).publish(`${EVENT_SUBJECT_PREFIX}${row.name}`, JSON.stringify(envelope), {
-      msgID: row.id,
-      timeout: PUBLISH_TIMEOUT_MS,
-    });
+    const { ids, lastSequence, failure } = await publishEvents(connection, rows.map(toEnvelope));
+    if (ids.length > 0) await stampSent(database, clock, ids, lastSequence);
+    if (failure !== undefined) throw failure;
   }
 
-  async #enqueue(row: OutboxRow): Promise<void> {
+  /** Queues each get theirs at once, in order. */
+  async #enqueue(rows: readonly OutboxRow[]): Promise<void> {
+    const { queues, database, clock } = this.#options;
+    const orders = new Map<QueueName, { ids: string[]; jobs: JobOrder[] }>();
+    const done: string[] = [];
+    for (const row of rows) {
+      const order = this.#toOrder(row);
+      if (order === undefined) {
+        done.push(row.id);
+        continue;
+      }
+      const { queue } = order.definition;
+      const known = orders.get(queue) ?? { ids: [], jobs: [] };
+      known.ids.push(row.id);
+      known.jobs.push(order);
+      orders.set(queue, known);
+    }
+    const outcomes = await Promise.allSettled(
+      [...orders].map(async ([queue, { ids, jobs }]) => {
+        await queues.enqueueMany(queue, jobs);
+        done.push(...ids);
+      }),
+    );
+    if (done.length > 0) await stampSent(database, clock, done, 0n);
+    const failure = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failure?.status === "rejected") throw failure.reason;
+  }
+
+  /** The job that a row orders; undefined, and an error in the log, for one that can never be done. */
+  #toOrder(row: OutboxRow): JobOrder | undefined {
+    const { logger } = this.#options;
     const definition = jobNamed(row.name);
     if (definition === undefined) {
-      this.#logger.error({ id: row.id, job: row.name }, "the outbox orders a job that nobody knows");
-      return;
+      logger.error({ id: row.id, job: row.name }, "the outbox orders a job that nobody knows");
+      return undefined;
     }
     const parsed = definition.schema.safeParse(row.payload);
     if (!parsed.success) {
       // It would fail for ever, and everything behind it would wait.
-      this.#logger.error({ id: row.id, job: row.name, err: parsed.error }, "the outbox orders a job that is malformed");
-      return;
+      logger.error({ id: row.id, job: row.name, err: parsed.error }, "the outbox orders a job that is malformed");
+      return undefined;
     }
-    const { data } = parsed;
-    const id = definition.id?.(data);
+    const id = definition.id?.(parsed.data);
+    const origin = {
+      requestId: row.request_id,
+      ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
+    };
     // A queue takes no second job of an id that it still knows, ended ones included: under an id that comes again, an
     // ended job must not stay, or the next order (a mail to be tried again) would be taken for the last one.
-    await this.#queues.enqueue(definition, data, { id: id ?? row.id, keep: id === undefined });
+    return { definition, data: parsed.data, options: { id: id ?? row.id, keep: id === undefined, origin } };
   }
 
-  async #ensureStream(): Promise<void> {
-    const { connection } = this.#bus;
-    if (connection === undefined) return;
-    const manager = await jetstreamManager(connection, { timeout: PUBLISH_TIMEOUT_MS });
-    const config = {
-      name: EVENT_STREAM,
-      subjects: [`${EVENT_SUBJECT_PREFIX}>`],
-      max_age: EVENT_RETENTION_DAYS * DAY_NS,
-      duplicate_window: DUPLICATE_WINDOW_NS,
-    };
-    const exists = await manager.streams.info(EVENT_STREAM).then(
-      () => true,
-      () => false,
-    );
-    if (exists) await manager.streams.update(EVENT_STREAM, config);
-    else await manager.streams.add(config);
+  /** Makes the stream, and has sent again what it has lost. Without NATS there is nothing to do. */
+  async #prepareStream(): Promise<void> {
+    const { bus, clock, database, logger } = this.#options;
+    const { connection } = bus;
+    const nowMs = clock.nowMs();
+    if (connection === undefined || (this.#isStreamReady && nowMs - this.#mendedAtMs < MEND_MS)) return;
+    const requeued = await mendStream(database, clock, {
+      read: () => readEventStream(connection),
+      ensure: () => ensureEventStream(connection),
+    });
+    if (requeued > 0) logger.error({ events: requeued }, "the stream has lost events; they are sent again");
+    this.#mendedAtMs = nowMs;
     this.#isStreamReady = true;
   }
 
   #beat(): void {
-    const nowMs = this.#clock.nowMs();
+    const { bus, clock } = this.#options;
+    const nowMs = clock.nowMs();
     if (nowMs - this.#beatAtMs < HEARTBEAT_MS || !this.#isStreamReady) return;
     this.#beatAtMs = nowMs;
-    this.#bus.publish(PUSH_SUBJECTS.heartbeat, { at: nowMs });
+    bus.publish(PUSH_SUBJECTS.heartbeat, { at: nowMs });
   }
 }

@@ -7,7 +7,7 @@ import type { TestDatabase } from "@tollgate/testing";
 import { createTestDatabase, createTestNamespace } from "@tollgate/testing";
 import { UnrecoverableError } from "bullmq";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { OutboxRelay } from "./outboxRelay.ts";
+import { NO_LEADERSHIP, OutboxRelay } from "./outboxRelay.ts";
 
 let testDatabase: TestDatabase;
 let database: Database;
@@ -23,7 +23,14 @@ beforeAll(async () => {
   const options = { redisUrl, prefix: redisPrefix, onError: () => undefined };
   queues = new Queues(options);
   const bus = new PushBus({ url: natsUrl, name: "relay-test", logger: silentLogger });
-  const relay = new OutboxRelay({ database, bus, queues, clock: systemClock, logger: silentLogger });
+  const relay = new OutboxRelay({
+    database,
+    bus,
+    queues,
+    clock: systemClock,
+    logger: silentLogger,
+    leadership: NO_LEADERSHIP,
+  });
   const worker = createQueueWorker(
     "email",
     async (job) => {

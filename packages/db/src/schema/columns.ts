@@ -6,6 +6,14 @@ import { bigint, text, timestamp } from "drizzle-orm/pg-core";
 export const id = (name = "id") => text(name);
 /** An instant, to the millisecond: what JavaScript can hold without losing anything. */
 export const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: "date" });
+/**
+ * When the database took the row, in microseconds and by its own clock: the clocks of the processes that write are not
+ * alike, and what came after something else that it depends on must come after it in this order.
+ */
+export const appendedAt = () =>
+  timestamp("appended_at", { withTimezone: true, precision: 6, mode: "string" })
+    .notNull()
+    .default(sql`clock_timestamp()`);
 export const createdAt = () => instant("created_at").notNull();
 export const updatedAt = () => instant("updated_at").notNull();
 /** An amount of money in micros. */
