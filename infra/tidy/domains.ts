@@ -33,6 +33,8 @@ export const MECHANISMS = [
   "messages",
   /** Finished calls on their way from a spool into usage and money. */
   "metering",
+  /** Requests to URLs that customers and publishers name. */
+  "outbound",
   /** What a new deployment begins with. */
   "seed",
 ];

@@ -1,5 +1,5 @@
 import { emailInput } from "@tollgate/contracts";
-import { commonEnv, parseEnv, parseMicros, toMasterKeys } from "@tollgate/kernel";
+import { commonEnv, parseEnv, parseMicros, splitList, toMasterKeys } from "@tollgate/kernel";
 import { z } from "zod";
 
 /** `name=token,name=token`: who may call as a service, and with what. */
@@ -43,6 +43,7 @@ export const serviceEnv = {
     .regex(/^\d{1,18}$/)
     .default("1")
     .transform(parseMicros),
+  OUTBOUND_ALLOWED_NETWORKS: z.string().default("").transform(splitList),
 };
 
 const apiSchema = z.object({

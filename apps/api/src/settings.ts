@@ -8,6 +8,7 @@ export function fixedSettingsOf(env: {
   readonly PUBLIC_API_URL: string;
   readonly PUBLIC_GATEWAY_URL: string;
   readonly PUBLIC_WEB_URL?: string | undefined;
+  readonly OUTBOUND_ALLOWED_NETWORKS: readonly string[];
 }): FixedSettings {
   return {
     masterSecret: env.TOLLGATE_SECRET,
@@ -15,6 +16,7 @@ export function fixedSettingsOf(env: {
     publicApiUrl: env.PUBLIC_API_URL,
     publicGatewayUrl: env.PUBLIC_GATEWAY_URL,
     publicWebUrl: env.PUBLIC_WEB_URL ?? env.PUBLIC_API_URL,
+    outboundAllowedNetworks: env.OUTBOUND_ALLOWED_NETWORKS,
   };
 }
 

@@ -72,6 +72,7 @@ export async function createWorkers(options: {
       publicApiUrl: env.PUBLIC_API_URL,
       publicGatewayUrl: env.PUBLIC_GATEWAY_URL,
       publicWebUrl: env.PUBLIC_WEB_URL ?? env.PUBLIC_API_URL,
+      outboundAllowedNetworks: env.OUTBOUND_ALLOWED_NETWORKS,
     },
     config,
   );

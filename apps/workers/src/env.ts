@@ -1,4 +1,4 @@
-import { commonEnv, parseEnv } from "@tollgate/kernel";
+import { commonEnv, parseEnv, splitList } from "@tollgate/kernel";
 import { z } from "zod";
 
 /** What a worker reads from its environment, once, at start. */
@@ -17,6 +17,7 @@ const workersEnvSchema = z.object({
   SMTP_URL: z.url(),
   MAIL_FROM: z.string().min(3),
   QUEUE_PREFIX: z.string().default("tollgate"),
+  OUTBOUND_ALLOWED_NETWORKS: z.string().default("").transform(splitList),
   /** Batches of calls that are folded at the same time. */
   METERING_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(4),
 });

@@ -15,6 +15,13 @@ export function parseEnv<Schema extends z.ZodType>(
   throw new Error(`The environment is not complete:\n${problems.join("\n")}`);
 }
 
+/** The parts of a list that is separated by commas; for {@link parseEnv}'s schemas. */
+export const splitList = (text: string): readonly string[] =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+
 /** Variables that every process reads. */
 export const commonEnv = {
   NODE_ENV: z.enum(["development", "test", "production"]).default("development"),

@@ -14,6 +14,8 @@ export interface FixedSettings {
   readonly publicGatewayUrl: string;
   /** Where people reach the dashboard, without a trailing slash; links in mails lead there. */
   readonly publicWebUrl: string;
+  /** Networks in CIDR notation that requests to URLs of customers may reach although they are not public; none by default. */
+  readonly outboundAllowedNetworks?: readonly string[];
 }
 
 /** All that verbs are told. A setting that may change is read when it is needed, and not kept. */

@@ -64,6 +64,8 @@ export async function planProduct(place: ProductPlace): Promise<Product> {
     SERVICE_TOKENS: `examples=${secrets.examplesToken}`,
     PUBLIC_API_URL: apiUrl,
     PUBLIC_GATEWAY_URL: gatewayUrls[0] ?? "",
+    // Whoever tries webhooks out receives them on this machine.
+    OUTBOUND_ALLOWED_NETWORKS: "127.0.0.0/8,::1/128",
   };
   const mail = { SMTP_URL: place.smtpUrl, MAIL_FROM: "Tollgate <no-reply@example.com>" };
   return {
