@@ -1,15 +1,26 @@
 import { describe, expect, it } from "vitest";
+import type { z } from "zod";
+import type { EventSubject } from "./index.ts";
 import * as contracts from "./index.ts";
 import { EVENT_PARTITIONS, EVENTS, laneOf, partitionOf } from "./index.ts";
 
 const isEvent = (value: unknown): value is { subject: string; schema: unknown } =>
   typeof value === "object" && value !== null && "subject" in value && "schema" in value;
 
+type Exported = typeof contracts;
+type SubjectOf<Value> = Value extends { readonly subject: infer Subject; readonly schema: z.ZodObject }
+  ? Subject
+  : never;
+type MissingSubject = Exclude<{ [Name in keyof Exported]: SubjectOf<Exported[Name]> }[keyof Exported], EventSubject>;
+/** An event that a contract defines and the catalogue lacks is an error of this line already when types are checked. */
+const missing: [MissingSubject] extends [never] ? readonly [] : MissingSubject = [];
+
 describe("the catalogue of events", () => {
   it("holds every event that a contract defines, once", () => {
     const defined = Object.values(contracts).filter(isEvent);
     expect(EVENTS.map(({ subject }) => subject).sort()).toEqual(defined.map(({ subject }) => subject).sort());
     expect(new Set(EVENTS.map(({ subject }) => subject)).size).toBe(EVENTS.length);
+    expect(missing).toEqual([]);
   });
 
   it("keeps everything about a project in its lane, whoever else is named", () => {

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { adminSecretDeleted, adminSecretSet, adminSecretsRewrapped, adminSettingChanged } from "./admin.ts";
 import { balanceCredited, balanceDebited } from "./balance.ts";
 import { catalogDeprecated, catalogPublished, catalogRemoved, catalogUpdated } from "./catalog.ts";
 import {
@@ -43,6 +44,10 @@ import {
 
 /** Every event there is. Consumers handle a choice of them by a map over these subjects, so a missing handler does not compile. */
 export const EVENTS = [
+  adminSecretSet,
+  adminSecretDeleted,
+  adminSecretsRewrapped,
+  adminSettingChanged,
   balanceCredited,
   balanceDebited,
   catalogPublished,
