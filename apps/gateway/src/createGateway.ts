@@ -30,6 +30,7 @@ import { SlidingWindow } from "./limits/slidingWindow.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import { PushListener } from "./push.ts";
 import { fixedSettingsOf, gatewaySettings, openGatewayConfig, shippingPace } from "./settings.ts";
+import { SocketRegistry } from "./sockets/socketRegistry.ts";
 import { lockSpoolDirectory } from "./spool/lockSpoolDirectory.ts";
 import { replayRuns } from "./spool/replayRuns.ts";
 import { Spool } from "./spool/spool.ts";
@@ -182,6 +183,8 @@ export async function createGateway(options: {
     spool.appended - shipper.folded + replays.reduce((sum, replay) => sum + replay.shipper.unfolded, 0);
   for (const { finished } of replays) finished.catch((error: unknown) => logger.error({ err: error }, "replay failed"));
 
+  const sockets = new SocketRegistry();
+  metrics.openSockets = () => sockets.size;
   const gateway: Gateway = {
     clock,
     logger,
@@ -189,6 +192,7 @@ export async function createGateway(options: {
     catalogue,
     budgets,
     spool,
+    sockets,
     metrics,
     upstreams: new UpstreamPools({
       connections: env.GATEWAY_UPSTREAM_CONNECTIONS,
@@ -216,6 +220,7 @@ export async function createGateway(options: {
     keys,
     catalogue,
     budgets,
+    sockets,
     holderId: holder.current,
     onFolded: (source, through) => {
       shipper.onFolded(source, through);
@@ -250,9 +255,11 @@ export async function createGateway(options: {
   const stop = async (): Promise<void> => {
     isDraining = true;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    const drained = sockets.drain(() => clock.nowMs());
     // A connection whose call ends while we wait is idle then, and would stay for a minute.
     const closingIdle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MS);
     await Promise.race([closed, sleep(drainCallsMs)]);
+    await drained;
     clearInterval(closingIdle);
     server.closeAllConnections();
     isCallsEnded = true;

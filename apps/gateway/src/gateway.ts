@@ -6,6 +6,7 @@ import type { Caller, UpstreamToken } from "./identity/caller.ts";
 import type { KeyCache } from "./identity/keyCache.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { GatewaySettings } from "./settings.ts";
+import type { SocketRegistry } from "./sockets/socketRegistry.ts";
 import type { Spool } from "./spool/spool.ts";
 
 /** What a call needs; made once by the app. */
@@ -17,6 +18,7 @@ export interface Gateway {
   readonly budgets: BudgetPool;
   readonly upstreams: UpstreamPools;
   readonly spool: Spool;
+  readonly sockets: SocketRegistry;
   readonly metrics: GatewayMetrics;
   readonly settings: GatewaySettings;
   readonly holderId: () => string | undefined;

@@ -1,11 +1,13 @@
 import type { Server, ServerResponse } from "node:http";
 import { createServer } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { newId } from "@tollgate/kernel";
 import { REFUSALS } from "./admission/refusal.ts";
 import { answerRefusal } from "./answer.ts";
 import type { Gateway } from "./gateway.ts";
 import { handleCall } from "./handleCall.ts";
+import { handleUpgrade } from "./sockets/handleUpgrade.ts";
 
 /** What the probes say of each dependency. */
 export type Readiness = () => { readonly isReady: boolean; readonly dependencies: Readonly<Record<string, string>> };
@@ -28,6 +30,8 @@ export function createGatewayServer(gateway: Gateway, readiness: Readiness): Ser
     },
     (request, response) => {
       const url = request.url ?? "/";
+      // An offer without `Connection: upgrade` is none: nobody may take it up further on.
+      if (request.headers.upgrade !== undefined) delete request.headers.upgrade;
       if (url.startsWith("/v1/")) {
         handleCall(gateway, request, response);
         return;
@@ -57,6 +61,8 @@ export function createGatewayServer(gateway: Gateway, readiness: Readiness): Ser
       }
     },
   );
+  // An HTTP server's connections are TCP sockets; the type allows for others.
+  server.on("upgrade", (request, socket, head) => handleUpgrade(gateway, server, request, socket as Socket, head));
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code === "ECONNRESET" || isAnswering(socket)) {
       socket.destroy();

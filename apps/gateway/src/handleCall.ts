@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { newId, TollgateError } from "@tollgate/kernel";
+import { newId } from "@tollgate/kernel";
 import type { Refusal } from "./admission/refusal.ts";
 import { methodRefusal, REFUSALS, scopeRefusal } from "./admission/refusal.ts";
 import type { Reservation, Shortage } from "./admission/reserve.ts";
 import { reserve } from "./admission/reserve.ts";
+import { waitForBudgets } from "./admission/waitForBudgets.ts";
 import { answerRefusal } from "./answer.ts";
 import type { Route } from "./forward/forwardedCall.ts";
 import { ForwardedCall } from "./forward/forwardedCall.ts";
@@ -15,7 +16,6 @@ import type { Caller } from "./identity/caller.ts";
  * The decision about a call, in the contract's order, first refusal wins. A warm call passes through without waiting for
  * anything; one that needs its key or a slice of a budget waits for that and is decided then.
  */
-const BUDGET_ROUNDS_MAX = 50;
 const KEY_WAIT_MAX_MS = 3_000;
 
 export function handleCall(gateway: Gateway, request: IncomingMessage, response: ServerResponse): void {
@@ -90,6 +90,7 @@ function findRoute(gateway: Gateway, request: IncomingMessage, caller: Caller): 
   const route = findEndpoint(gateway, request);
   if ("code" in route) return route;
   if (!caller.hasScope(route.api.name)) return scopeRefusal(route.api.name);
+  if (request.headers.upgrade !== undefined && route.endpoint.isMeasured) return REFUSALS.noSockets;
   if (Number(request.headers["content-length"] ?? 0) > route.endpoint.bodyBytesMax) return REFUSALS.tooLarge;
   const window = caller.keyWindow;
   if (window !== undefined) {
@@ -118,7 +119,7 @@ function findEndpoint(gateway: Gateway, request: IncomingMessage): Route | Refus
   return { api, endpoint, path: path + target.query, rateSlot: 0 };
 }
 
-/** Asks for the slices that are missing, one after the other, until the call can be decided. */
+/** Waits until what the call may cost is known to be there, or not to be. */
 async function askThenForward(
   gateway: Gateway,
   request: IncomingMessage,
@@ -128,21 +129,9 @@ async function askThenForward(
   route: Route,
   shortage: Shortage,
 ): Promise<void> {
-  let decision: Reservation | Refusal | Shortage = shortage;
-  try {
-    for (let round = 0; "slice" in decision && round < BUDGET_ROUNDS_MAX; round += 1) {
-      await gateway.budgets.wait(decision.slice, decision.amount);
-      decision = reserve(gateway.budgets, caller, route.endpoint, gateway.settings, gateway.clock.nowMs());
-    }
-  } catch (error) {
-    if (!(error instanceof TollgateError)) gateway.logger.error({ err: error, callId }, "budgets cannot be asked for");
-    decision = REFUSALS.budgets;
-  }
+  const decision = await waitForBudgets(gateway, caller, route.endpoint, shortage);
   if ("slices" in decision) forward(gateway, request, response, callId, caller, route, decision);
-  else {
-    const refusal = "slice" in decision ? REFUSALS.budgets : decision;
-    refuseCounted(gateway, request, response, callId, caller, route, refusal);
-  }
+  else refuseCounted(gateway, request, response, callId, caller, route, decision);
 }
 
 function forward(

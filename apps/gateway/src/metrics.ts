@@ -10,6 +10,7 @@ export class GatewayMetrics {
   readonly refusalsByReason = new Map<string, number>();
   inFlight = 0;
   spoolUnfolded: () => number = () => 0;
+  openSockets: () => number = () => 0;
   readonly #latency: Histogram;
 
   constructor() {
@@ -32,6 +33,7 @@ export class GatewayMetrics {
     this.#gauge("tollgate_gateway_spool_unfolded", "Calls on file that are not known to be folded", () =>
       this.spoolUnfolded(),
     );
+    this.#gauge("tollgate_gateway_sockets_open", "WebSockets that are open", () => this.openSockets());
     this.#latency = new Histogram({
       name: "tollgate_gateway_call_duration_seconds",
       help: "From the request's head to the last byte of the answer",

@@ -6,12 +6,21 @@ import type { BudgetPool } from "./budgets/budgetPool.ts";
 import type { CatalogueCache } from "./catalogue/catalogueCache.ts";
 import type { Caller } from "./identity/caller.ts";
 import type { KeyCache } from "./identity/keyCache.ts";
+import type { SocketRegistry } from "./sockets/socketRegistry.ts";
 
 /**
  * What a gateway hears from the others: changes that its caches must not outlive, batches that were folded, and budgets
  * that are wanted back. A heartbeat tells that events are flowing; without it the caches are trusted for seconds only.
  */
 const HEARTBEAT_SILENCE_MS = 3_000;
+
+/** What keeps something that an event may change. */
+interface EventTargets {
+  readonly keys: KeyCache<Caller>;
+  readonly catalogue: CatalogueCache;
+  readonly budgets: BudgetPool;
+  readonly sockets: SocketRegistry;
+}
 
 export class PushListener {
   readonly #clock: Clock;
@@ -27,13 +36,12 @@ export class PushListener {
   readonly isAlive = (): boolean =>
     this.#bus.isConnected && this.#clock.nowMs() - this.#heardAtMs < HEARTBEAT_SILENCE_MS;
 
-  listen(targets: {
-    readonly keys: KeyCache<Caller>;
-    readonly catalogue: CatalogueCache;
-    readonly budgets: BudgetPool;
-    readonly holderId: () => string | undefined;
-    readonly onFolded: (source: string, through: number) => void;
-  }): void {
+  listen(
+    targets: EventTargets & {
+      readonly holderId: () => string | undefined;
+      readonly onFolded: (source: string, through: number) => void;
+    },
+  ): void {
     const { keys, catalogue, budgets } = targets;
     const bus = this.#bus;
     bus.onConnected(() => {
@@ -60,19 +68,12 @@ export class PushListener {
       const { holderId, budgetIds } = recallPush.parse(data);
       if (holderId !== targets.holderId()) budgets.onReturned(budgetIds);
     });
-    bus.subscribe(`${EVENT_SUBJECT_PREFIX}>`, (data) =>
-      applyEvent(eventEnvelope.parse(data), keys, catalogue, budgets),
-    );
+    bus.subscribe(`${EVENT_SUBJECT_PREFIX}>`, (data) => applyEvent(eventEnvelope.parse(data), targets));
   }
 }
 
 /** Takes out of the caches what an event may have changed. Events that change nothing here are ignored. */
-function applyEvent(
-  event: EventEnvelope,
-  keys: KeyCache<Caller>,
-  catalogue: CatalogueCache,
-  budgets: BudgetPool,
-): void {
+function applyEvent(event: EventEnvelope, { keys, catalogue, budgets, sockets }: EventTargets): void {
   const { data } = event;
   const [domain] = event.subject.split(".", 1);
   switch (domain) {
@@ -97,7 +98,9 @@ function applyEvent(
       void catalogue.refresh().catch(() => undefined);
       break;
     case "balance":
-      if (typeof data["billingAccountId"] === "string") budgets.clearExhausted(data["billingAccountId"]);
+      if (typeof data["billingAccountId"] !== "string") break;
+      budgets.clearExhausted(data["billingAccountId"]);
+      sockets.askForMoney(data["billingAccountId"]);
       break;
   }
 }

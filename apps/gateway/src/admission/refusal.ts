@@ -24,6 +24,17 @@ export const REFUSALS = {
   noRoute: refusal("NOT_FOUND", "route_not_found", "Calls go to /v1/<api>/<endpoint>"),
   badPath: refusal("BAD_REQUEST", "bad_path", "The path has a part that cannot be forwarded"),
   badTarget: refusal("BAD_REQUEST", "bad_target", "The request target must be a path"),
+  badUpgrade: refusal(
+    "BAD_REQUEST",
+    "bad_upgrade",
+    "This is not the handshake of a WebSocket of version 13: a GET with Sec-WebSocket-Key and without a body",
+    ["Sec-WebSocket-Version", "13"],
+  ),
+  noSockets: refusal(
+    "BAD_REQUEST",
+    "websocket_not_possible",
+    "This endpoint is priced by what is known only at the end, and a WebSocket may have none: use plain requests",
+  ),
   retired: refusal("GONE", "endpoint_retired", "This endpoint has been retired"),
   tooLarge: refusal("PAYLOAD_TOO_LARGE", "body_too_large", "The body is larger than this endpoint takes"),
   credit: refusal("PAYMENT_REQUIRED", "insufficient_credit", "The balance does not cover this call: add credit"),

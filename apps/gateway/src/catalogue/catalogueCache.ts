@@ -27,6 +27,10 @@ export class RoutedEndpoint {
   readonly bodyBytesMax: number;
   readonly isRetired: boolean;
   readonly hasPathParameters: boolean;
+  /** Each message of a client over a WebSocket is a call. */
+  readonly isMeteredByMessage: boolean;
+  /** Priced by what is known only when the answer has ended. */
+  readonly isMeasured: boolean;
   readonly #prices: CatalogueEndpoint["prices"];
   #price = 0;
   #priceUntilMs = Number.NEGATIVE_INFINITY;
@@ -44,6 +48,8 @@ export class RoutedEndpoint {
     this.bodyBytesMax = endpoint.bodyBytesMax;
     this.isRetired = endpoint.retiredAt !== null;
     this.hasPathParameters = endpoint.path.includes("{");
+    this.isMeteredByMessage = endpoint.meter === "message";
+    this.isMeasured = endpoint.unit === "byte" || endpoint.unit === "millisecond";
     this.#prices = endpoint.prices;
     // Before its first version begins, an endpoint costs what that version says: never nothing by mistake.
     this.#price = Number(endpoint.prices[0]?.priceMicros ?? 0n);

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
 import { ERROR_CODES } from "@tollgate/kernel";
 import type { CallOutcome } from "@tollgate/services/metering";
 import { formatFinishedCall } from "@tollgate/services/metering";
@@ -10,10 +11,12 @@ import { answerRefusal } from "../answer.ts";
 import type { RoutedApi, RoutedEndpoint } from "../catalogue/catalogueCache.ts";
 import type { Gateway } from "../gateway.ts";
 import type { Caller, UpstreamToken } from "../identity/caller.ts";
+import { protocolWithout } from "../sockets/handshake.ts";
 import type { SpoolWaiter } from "../spool/spool.ts";
 import { BodyMeter } from "./bodyMeter.ts";
 import type { AnswerHead } from "./headers.ts";
-import { readAnswerHead, requestHeaders, traceparentOf } from "./headers.ts";
+import { hasHeader, readAnswerHead, requestHeaders, traceparentOf } from "./headers.ts";
+import { readKey } from "./target.ts";
 import type { UpstreamTarget } from "./upstreamPools.ts";
 
 /**
@@ -67,6 +70,8 @@ export class ForwardedCall implements SpoolWaiter {
   #failure: Refusal | undefined;
   #chargedMicros = 0;
   #units = 1;
+  /** The upstream's end of a WebSocket that it has taken. */
+  #upstreamSocket: Socket | undefined;
 
   constructor(
     gateway: Gateway,
@@ -144,6 +149,7 @@ export class ForwardedCall implements SpoolWaiter {
       headers: credentials?.addToHeaders(headers) ?? headers,
       body: this.#body,
       headersTimeout: endpoint.timeoutMs,
+      upgrade: incoming.upgrade === undefined ? null : "websocket",
     };
     // The handler with raw headers: parsing them into an object, to make an array of it again, costs a tenth of a call.
     target.pool.dispatch(request, this as unknown as Parameters<typeof target.pool.dispatch>[1]);
@@ -179,6 +185,20 @@ export class ForwardedCall implements SpoolWaiter {
     // A stream's head goes out at once, even if its first event takes its time. A body of known length comes along with it.
     if (this.#head.contentLength < 0) setImmediate(() => this.#flushHead());
     return true;
+  }
+
+  /** The upstream has taken the WebSocket. The open is a call: it is on file before the client hears of it. */
+  onUpgrade(status: number, rawHeaders: Buffer[], socket: Socket): void {
+    this.#upstreamSocket = socket;
+    this.#target?.succeeded();
+    if (this.#phase === "done" || this.#phase === "recording") {
+      this.#leaveSocket();
+      return;
+    }
+    this.#status = status;
+    this.#head = readAnswerHead(rawHeaders);
+    this.#settle(status);
+    this.#record(status);
   }
 
   onData(chunk: Buffer): boolean {
@@ -336,6 +356,10 @@ export class ForwardedCall implements SpoolWaiter {
         answerRefusal(this.#response, this.#failure, this.#callId, (this.#request.url ?? "/").split("?", 1)[0] ?? "/");
       return;
     }
+    if (this.#upstreamSocket !== undefined) {
+      this.#openSocket(this.#upstreamSocket);
+      return;
+    }
     if (this.#response.destroyed) return;
     if (!wasStreaming) this.#writeHead(true);
     else if (this.#isMeasured()) this.#response.addTrailers({ "Tollgate-Price": String(this.#chargedMicros) });
@@ -351,6 +375,42 @@ export class ForwardedCall implements SpoolWaiter {
   onRecordFailed(): void {
     this.#phase = "done";
     this.#response.destroy();
+    this.#leaveSocket();
+  }
+
+  /** Tells the client that its WebSocket is open, and hands both ends on. */
+  #openSocket(upstream: Socket): void {
+    const { socket: client } = this.#request;
+    const headers = this.#head?.headers ?? [];
+    const target = this.#target;
+    if (this.#response.destroyed || target === undefined) {
+      this.#leaveSocket();
+      return;
+    }
+    const protocol = hasHeader(headers, "sec-websocket-protocol") ? undefined : protocolWithout(this.#request);
+    if (protocol !== undefined) headers.push("Sec-WebSocket-Protocol", protocol);
+    const isCompressed = hasHeader(headers, "sec-websocket-extensions");
+    headers.push("Connection", "Upgrade", "Upgrade", "websocket");
+    this.#writeHead(true);
+    this.#response.end();
+    this.#response.detachSocket(client);
+    const key = readKey(this.#request.headers.authorization) ?? "";
+    const { api, endpoint } = this.#route;
+    this.#gateway.sockets.open(this.#gateway, {
+      client,
+      upstream,
+      target,
+      key,
+      caller: this.#caller,
+      api,
+      endpoint,
+      isCompressed,
+    });
+  }
+
+  #leaveSocket(): void {
+    this.#upstreamSocket?.destroy();
+    this.#leaveTarget();
   }
 
   // What the client gets.

@@ -100,6 +100,12 @@ export function readAnswerHead(rawHeaders: readonly Buffer[]): AnswerHead {
   return { headers: named === undefined ? headers : without(headers, named), contentLength, units };
 }
 
+/** Whether a list of names and values has a name, given in lower case. */
+export function hasHeader(headers: readonly string[], name: string): boolean {
+  for (let index = 0; index < headers.length; index += 2) if (headers[index]?.toLowerCase() === name) return true;
+  return false;
+}
+
 function namedByConnection(connection: string | undefined): ReadonlySet<string> | undefined {
   if (connection === undefined || connection === "keep-alive" || connection === "close") return undefined;
   const names = connection.split(",").map((name) => name.trim().toLowerCase());

@@ -36,6 +36,7 @@ export interface LabEndpoint {
   readonly timeoutMs?: number;
   readonly bodyBytesMax?: number;
   readonly isRetired?: boolean;
+  readonly meter?: "call" | "message";
 }
 
 export interface LabKey {
@@ -240,7 +241,7 @@ export class Lab {
         insert into endpoints (id, api_id, name, method, path, free_per_month, unit, units_max, meter, is_charged_on_4xx,
                                timeout_ms, body_bytes_max, created_at, retired_at)
         values (${id}, ${apiId}, ${endpoint.name}, ${endpoint.method ?? "GET"}, ${endpoint.path ?? "/run/{script}"},
-                ${endpoint.freePerMonth ?? 0}, ${endpoint.unit ?? "call"}, ${endpoint.unitsMax ?? 1}, 'call',
+                ${endpoint.freePerMonth ?? 0}, ${endpoint.unit ?? "call"}, ${endpoint.unitsMax ?? 1}, ${endpoint.meter ?? "call"},
                 ${endpoint.isChargedOn4xx ?? false}, ${endpoint.timeoutMs ?? 30_000},
                 ${endpoint.bodyBytesMax ?? 10 * 1024 * 1024}, now(), ${endpoint.isRetired === true ? systemClock.now() : null})`;
       await sql`
