@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 
-export const PARTS = ["gateway", "latency", "memory", "fold", "keys", "control", "identity"] as const;
+export const PARTS = ["gateway", "latency", "memory", "sockets", "fold", "keys", "control", "identity"] as const;
 export type Part = (typeof PARTS)[number];
 
 /** How long things are measured. */

@@ -5,6 +5,7 @@ import { benchFold } from "./fold/benchFold.ts";
 import { benchGateway, measurePeaks } from "./gateway/benchGateway.ts";
 import { benchLatency } from "./gateway/benchLatency.ts";
 import { benchMemory } from "./gateway/benchMemory.ts";
+import { benchSockets } from "./gateway/benchSockets.ts";
 import type { Letter } from "./gateway/candidates.ts";
 import { startField } from "./gateway/candidates.ts";
 import { profileGateway } from "./gateway/profileGateway.ts";
@@ -33,7 +34,7 @@ export async function runParts(run: Run): Promise<void> {
   if (parts.includes("identity")) await benchIdentity(place, servers, show);
 }
 
-const needsGateway = (part: Part): boolean => part === "gateway" || part === "latency" || part === "memory";
+const needsGateway = (part: Part): boolean => ["gateway", "latency", "memory", "sockets"].includes(part);
 
 /** Which floors stand beside the product: only those that somebody will look at. */
 function floorsFor({ parts }: Options): Exclude<Letter, "d">[] {
@@ -57,6 +58,7 @@ async function runGatewayParts(run: Run): Promise<number | undefined> {
     if (parts.includes("gateway")) show(await benchGateway(field, peaks));
     if (parts.includes("latency")) show(await benchLatency(field, place, peakPerSecond));
     if (parts.includes("memory")) show(await benchMemory(field, place, peakPerSecond));
+    if (parts.includes("sockets")) show(await benchSockets(field));
     return medianOf(ofProduct, (result) => result.serverMicrosPerRequest);
   } finally {
     await field.stop();
