@@ -26,6 +26,7 @@ import { createGatewayServer } from "./gatewayServer.ts";
 import { Holder } from "./holder.ts";
 import { Caller } from "./identity/caller.ts";
 import { KeyCache } from "./identity/keyCache.ts";
+import { upstreamTokenSigner } from "./identity/upstreamTokens.ts";
 import { SlidingWindow } from "./limits/slidingWindow.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import { PushListener } from "./push.ts";
@@ -200,20 +201,7 @@ export async function createGateway(options: {
     }),
     settings,
     holderId: holder.current,
-    signUpstreamToken: async (caller, api) => {
-      const signedAtMs = clock.nowMs();
-      const { record } = caller;
-      const text = await issuer.signUpstreamToken({
-        projectId: record.project.id,
-        keyId: record.keyId,
-        scopes: record.scopes,
-        billingAccountId: record.billingAccount.id,
-        api,
-      });
-      const token = { authorization: `Bearer ${text}`, signedAtMs };
-      caller.tokens.set(api, token);
-      return token;
-    },
+    signUpstreamToken: upstreamTokenSigner(issuer, clock),
     isDraining: () => isDraining,
   };
   listener.listen({

@@ -1,6 +1,7 @@
 import type { Gateway } from "../gateway.ts";
+import type { OpenedSocket } from "./openedSocket.ts";
+import { CLOSE_CODES } from "./openedSocket.ts";
 import { SocketGroup } from "./socketGroup.ts";
-import type { OpenedSocket } from "./socketRelay.ts";
 import { SocketRelay } from "./socketRelay.ts";
 
 const CHECK_MS = 250;
@@ -35,7 +36,7 @@ export class SocketRegistry {
     group.relays.add(relay);
     relay.start();
     // Its handshake was under way when the drain began.
-    if (this.#isDraining) relay.close(1001, "draining");
+    if (this.#isDraining) relay.close(CLOSE_CODES.goingAway, "draining");
     this.#timer ??= setInterval(() => this.#check(gateway.clock.nowMs()), CHECK_MS).unref();
   }
 
@@ -55,10 +56,11 @@ export class SocketRegistry {
     const startedAtMs = nowMs();
     for (const relay of this.#relays()) relay.stopTaking();
     while (this.#size > 0 && nowMs() - startedAtMs < DRAIN_MAX_MS) {
-      for (const relay of this.#relays()) if (relay.isQuietFor(QUIET_MS, nowMs())) relay.close(1001, "draining");
+      for (const relay of this.#relays())
+        if (relay.isQuietFor(QUIET_MS, nowMs())) relay.close(CLOSE_CODES.goingAway, "draining");
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
     }
-    for (const relay of this.#relays()) relay.close(1001, "draining");
+    for (const relay of this.#relays()) relay.close(CLOSE_CODES.goingAway, "draining");
     for (const relay of this.#relays()) relay.destroy();
     clearInterval(this.#timer);
   }
