@@ -24,9 +24,28 @@ export const endpointNameInput = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,6
 const httpUrlInput = z.url({ protocol: /^https?$/, error: "Must be an http or https URL" }).max(2_000);
 /** In JSON text these are the only escapes of NUL and of half a surrogate pair, neither of which a database can hold. */
 const UNSTORABLE_JSON = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
-const jsonObjectInput = z.record(z.string(), z.json()).refine((value) => !UNSTORABLE_JSON.test(JSON.stringify(value)), {
-  error: "Must not contain NUL or half of a surrogate pair",
-});
+const isStorable = (text: string): boolean => !text.includes("\\u") || !UNSTORABLE_JSON.test(text);
+const JSON_SCALARS: ReadonlySet<string> = new Set(["string", "number", "boolean"]);
+/** Documents have hundreds of thousands of values: they are looked at in one go, not by a schema each. */
+const jsonObjectInput = z
+  .record(z.string(), z.unknown())
+  .refine(isJson, { error: "Must be JSON", abort: true })
+  .refine((value) => isStorable(JSON.stringify(value)), {
+    error: "Must not contain NUL or half of a surrogate pair",
+  });
+
+function isJson(root: unknown): boolean {
+  const open: unknown[] = [root];
+  while (open.length > 0) {
+    const value = open.pop() as object;
+    if (!Array.isArray(value) && Object.getPrototypeOf(value) !== Object.prototype) return false;
+    for (const field of Object.values(value)) {
+      if (typeof field === "object" && field !== null) open.push(field);
+      else if (field !== null && !JSON_SCALARS.has(typeof field)) return false;
+    }
+  }
+  return true;
+}
 
 const endpointFields = {
   name: endpointNameInput,

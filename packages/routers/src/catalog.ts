@@ -28,18 +28,25 @@ import {
 } from "@tollgate/services/catalog";
 import { adminOrServiceProcedure, publicProcedure, router } from "./trpc.ts";
 
+/** A document as it is written, with its white space, and the rest of an API. */
+const DOCUMENT_BODY_BYTES_MAX = 24 * 1024 * 1024;
+
 /** Published APIs, their endpoints and prices. */
 export const catalogRouter = router({
   publish: adminOrServiceProcedure
     .meta({
       description: "Publishes an API, or brings a published one to what is given. The same again changes nothing.",
+      bodyBytesMax: DOCUMENT_BODY_BYTES_MAX,
     })
     .input(publishApiInput)
     .output(apiDto)
     .mutation(({ ctx, input }) => publishApi({ ctx, input })),
 
   update: adminOrServiceProcedure
-    .meta({ description: "Changes some fields of an API or of its endpoints. A new price may begin later." })
+    .meta({
+      description: "Changes some fields of an API or of its endpoints. A new price may begin later.",
+      bodyBytesMax: DOCUMENT_BODY_BYTES_MAX,
+    })
     .input(updateApiInput)
     .output(apiDto)
     .mutation(({ ctx, input }) => updateApi({ ctx, input })),

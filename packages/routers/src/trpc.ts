@@ -15,6 +15,8 @@ export interface ProcedureMeta {
   readonly description?: string;
   /** Fields of an example input, where those that the schema requires are not enough. */
   readonly example?: Readonly<Record<string, unknown>>;
+  /** Bytes of a body that this procedure takes from operators and services, where that is more than usual. */
+  readonly bodyBytesMax?: number;
   /** A change that goes on while the product is in maintenance: without it no operator could sign in to end that. */
   readonly isOpenInMaintenance?: boolean;
   /** Set by the builders. */

@@ -4,6 +4,7 @@ import type { AnyTRPCProcedure, AnyTRPCRouter, inferRouterContext } from "@trpc/
 import { getTRPCErrorFromUnknown, TRPCError } from "@trpc/server";
 import { httpStatusOf, toTollgateError } from "../errors.ts";
 import { assertStorable } from "./assertStorable.ts";
+import { bodyLimit } from "./bodyLimit.ts";
 import { callProcedure } from "./callProcedure.ts";
 import type { FailedCall, RequestHandler } from "./createTrpcHandler.ts";
 import { procedureMap } from "./procedureMap.ts";
@@ -55,7 +56,11 @@ async function answer<Router extends AnyTRPCRouter>(
   try {
     if (procedure === undefined || procedure._def.type === "subscription") throw noSuchProcedure(pathname);
     if (request.method !== "POST") throw new TollgateError("METHOD_NOT_ALLOWED", "Procedures are called with POST");
-    const input = await readInput(request, procedure, options.bodyBytesMax ?? BODY_BYTES_MAX);
+    const input = await readInput(
+      request,
+      procedure,
+      await bodyLimit([procedure], ctx, options.bodyBytesMax ?? BODY_BYTES_MAX),
+    );
     const { type } = procedure._def;
     const getRawInput = async (): Promise<unknown> => input;
     const data: unknown = await callProcedure(procedure, {

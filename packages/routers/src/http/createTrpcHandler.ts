@@ -4,6 +4,7 @@ import { getTRPCErrorFromUnknown, getTRPCErrorShape, TRPCError } from "@trpc/ser
 import { nodeHTTPRequestHandler } from "@trpc/server/adapters/node-http";
 import { getHTTPStatusCode } from "@trpc/server/http";
 import type { TRPCResponse } from "@trpc/server/rpc";
+import { bodyLimit } from "./bodyLimit.ts";
 import { callProcedure } from "./callProcedure.ts";
 import type { TrpcCall, TrpcInputs } from "./calls.ts";
 import { acceptedMethod, assertOneType, readInputs } from "./calls.ts";
@@ -88,7 +89,9 @@ class TrpcBinding<Router extends AnyTRPCRouter> {
     } catch (error) {
       return this.#answerFailedRequest(response, ctx, error);
     }
-    const inputs = await readInputs(request, query, { calls, isBatch, bodyBytesMax: this.#bodyBytesMax });
+    const procedures = calls.map(({ procedure }) => procedure);
+    const bodyBytesMax = await bodyLimit(procedures, ctx, this.#bodyBytesMax);
+    const inputs = await readInputs(request, query, { calls, isBatch, bodyBytesMax });
     await this.#answer(request, response, { ctx, calls, inputs, isBatch });
   }
 

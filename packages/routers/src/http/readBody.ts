@@ -15,6 +15,8 @@ export class RequestAborted extends Error {
 export function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
   return new Promise((resolve, reject) => {
     if (Number(request.headers["content-length"] ?? 0) > bytesMax) return reject(tooLarge());
+    // It went while somebody decided how much it may send: nothing more will be heard of it.
+    if (request.destroyed) return reject(new RequestAborted("The client went away"));
     const chunks: Buffer[] = [];
     let size = 0;
     const settle = (finish: () => void): void => {

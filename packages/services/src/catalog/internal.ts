@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import type { Api, ApiSummary, Endpoint } from "@tollgate/contracts";
 import { HTTP_METHODS } from "@tollgate/contracts";
 import type { DbContext } from "@tollgate/db";
@@ -5,6 +7,8 @@ import { schema } from "@tollgate/db";
 import { newId, notFound, TollgateError } from "@tollgate/kernel";
 import { asc, eq, inArray, sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
+import type { OpenapiDocument } from "./assertOpenapi.ts";
+import { assertOpenapi } from "./assertOpenapi.ts";
 import type { EndpointFacts, EndpointPlan, PriceVersion } from "./planEndpoints.ts";
 import { priceAt } from "./planEndpoints.ts";
 
@@ -40,6 +44,21 @@ export async function findApi(
   const query = ctx.db.select().from(apis).where(eq(apis.name, name));
   const [row] = await (options.lock === true ? query.for("update") : query);
   return row;
+}
+
+/** @throws TollgateError BAD_REQUEST `openapi_invalid`, unless the API has this very document already */
+export async function assertOpenapiOf(ctx: DbContext, name: string, document: OpenapiDocument): Promise<void> {
+  const [row] = await ctx.db.select({ openapi: apis.openapi }).from(apis).where(eq(apis.name, name));
+  if (row !== undefined && isDeepStrictEqual(row.openapi, document)) return;
+  await assertOpenapi(document);
+}
+
+/** Fields as the audit log keeps them: of a document its digest, as it may have megabytes. */
+export function auditable(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  if (!("openapi" in fields)) return { ...fields };
+  const text = JSON.stringify(fields["openapi"]);
+  const sha256 = createHash("sha256").update(text).digest("hex");
+  return { ...fields, openapi: { sha256, bytes: Buffer.byteLength(text) } };
 }
 
 /** The API of a name, locked, that is not removed. @throws TollgateError NOT_FOUND, GONE */

@@ -6,9 +6,9 @@ import { conflict, newId } from "@tollgate/kernel";
 import { eq, sql } from "drizzle-orm";
 import type { ServiceContext, Verb } from "../context.ts";
 import { requireAdminOrService } from "../permissions.ts";
-import { assertEndpointsInOpenapi, assertOpenapi } from "./assertOpenapi.ts";
+import { assertEndpointsInOpenapi } from "./assertOpenapi.ts";
 import type { ApiRow } from "./internal.ts";
-import { findApi, loadEndpoints, readApi, writeEndpoints } from "./internal.ts";
+import { assertOpenapiOf, findApi, loadEndpoints, readApi, writeEndpoints } from "./internal.ts";
 import { isEmptyPlan, planEndpoints } from "./planEndpoints.ts";
 
 /**
@@ -20,7 +20,7 @@ import { isEmptyPlan, planEndpoints } from "./planEndpoints.ts";
  */
 export async function publishApi({ ctx, input }: Verb<PublishApiInput>): Promise<Api> {
   requireAdminOrService(ctx);
-  await assertOpenapi(input.openapi);
+  await assertOpenapiOf(ctx, input.name, input.openapi);
   assertEndpointsInOpenapi(input.openapi, input.endpoints);
   return withTransaction(ctx, (ctx) => publishInTransaction(ctx, input), { isIdempotent: true });
 }

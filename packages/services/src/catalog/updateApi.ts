@@ -7,8 +7,8 @@ import { badRequest } from "@tollgate/kernel";
 import { eq, sql } from "drizzle-orm";
 import type { ServiceContext, Verb } from "../context.ts";
 import { requireAdminOrService } from "../permissions.ts";
-import { assertEndpointsInOpenapi, assertOpenapi } from "./assertOpenapi.ts";
-import { loadEndpoints, lockLiveApi, readApi, writeEndpoints } from "./internal.ts";
+import { assertEndpointsInOpenapi } from "./assertOpenapi.ts";
+import { assertOpenapiOf, auditable, loadEndpoints, lockLiveApi, readApi, writeEndpoints } from "./internal.ts";
 import type { EndpointFacts } from "./planEndpoints.ts";
 import { isEmptyPlan, planEndpoints, priceAt } from "./planEndpoints.ts";
 
@@ -19,7 +19,7 @@ import { isEmptyPlan, planEndpoints, priceAt } from "./planEndpoints.ts";
  */
 export async function updateApi({ ctx, input }: Verb<UpdateApiInput>): Promise<Api> {
   requireAdminOrService(ctx);
-  if (input.openapi !== undefined) await assertOpenapi(input.openapi);
+  if (input.openapi !== undefined) await assertOpenapiOf(ctx, input.name, input.openapi);
   return withTransaction(ctx, (ctx) => updateInTransaction(ctx, input), { isIdempotent: true });
 }
 
@@ -51,8 +51,8 @@ async function updateInTransaction(ctx: ServiceContext, input: UpdateApiInput): 
   await writeAudit(ctx, {
     action: "catalog.update",
     subject: found.id,
-    before: Object.fromEntries(Object.keys(fields).map((key) => [key, found[key as keyof typeof found]])),
-    after: { ...fields, endpoints: plan },
+    before: auditable(Object.fromEntries(Object.keys(fields).map((key) => [key, found[key as keyof typeof found]]))),
+    after: { ...auditable(fields), endpoints: plan },
   });
   if (found.status !== "draft") await appendEvent(ctx, catalogUpdated, { apiId: found.id, name });
   return readApi(ctx, name);
