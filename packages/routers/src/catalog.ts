@@ -82,7 +82,7 @@ export const catalogRouter = router({
     .query(({ ctx, input }) => indexApis({ ctx, input })),
 
   search: publicProcedure
-    .meta({ description: "Published APIs that contain every word of a term, the best fit first." })
+    .meta({ description: "Published APIs that fit a term, the best fit first. Words may be unfinished or mistyped." })
     .input(searchApisInput)
     .output(searchResult)
     .query(({ ctx, input }) => searchApis({ ctx, input })),

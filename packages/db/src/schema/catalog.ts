@@ -26,12 +26,16 @@ export const apis = pgTable(
     revision: count("revision").notNull(),
     /** 1 to 10 by the calls of the last 30 days, 0 before the first ranking. */
     popularity: integer("popularity").notNull().default(0),
+    /** When the popularity changed last. */
+    rankedAt: instant("ranked_at"),
     createdAt: createdAt(),
     updatedAt: updatedAt(),
   },
   (t) => [
     uniqueIndex("apis_name_key").on(t.name),
     index("apis_updated_at_idx").on(t.updatedAt),
+    // All that is asked to see whether anything has changed: rows have documents of megabytes beside them.
+    index("apis_changes_idx").on(t.revision, t.rankedAt, t.status, t.id),
     index("apis_category_idx").on(t.category, t.name),
     check("apis_status_check", oneOf("status", API_STATUSES)),
   ],

@@ -36,7 +36,7 @@ describe("a document that others publish", () => {
     const document = read(DIRECTUS);
     await expect(assertOpenapi(document)).rejects.toMatchObject({
       reason: "openapi_invalid",
-      issues: [{ path: "openapi", message: expect.stringMatching(/must be object[^]*"schema": null/) }],
+      issues: [{ path: "openapi", message: expect.stringMatching(/must be object.*"schema": null/s) }],
     });
     expect(operationsOf(document).length).toBeGreaterThan(100);
     assertEndpointsInOpenapi(document, operationsOf(document));

@@ -38,7 +38,7 @@ export async function rankApis({ ctx }: { readonly ctx: ServiceContext }): Promi
         if (ids.length === 0) continue;
         const updated = await ctx.db
           .update(apis)
-          .set({ popularity: rank })
+          .set({ popularity: rank, rankedAt: ctx.clock.now() })
           .where(and(inArray(apis.id, ids), ne(apis.popularity, rank)))
           .returning({ id: apis.id });
         changed += updated.length;
