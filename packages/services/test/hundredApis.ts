@@ -44,7 +44,7 @@ dictionary|Dictionary|language|6|Meanings, synonyms, pronunciation and origin of
 profanity|Profanity Filter|language|3|Finds and masks rude words in comments.
 names|Name Parser|language|2|Splits full names into title, first and family name.
 entities|Entity Recognition|language|4|Finds people, companies and places in a text.
-chat-model|Chat Model|ai|10|Answers questions and writes texts, a large language model that streams its words.
+chat-model|Chat Model|ai|10|Answers questions and writes texts in a conversation, word by word as they come.
 embeddings|Text Embeddings|ai|7|Vectors of texts for search by meaning.
 image-generation|Image Generation|ai|9|Pictures from a description in words.
 speech-to-text|Speech to Text|ai|8|Transcribes recordings with speakers and time stamps.

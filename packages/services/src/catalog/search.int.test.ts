@@ -64,7 +64,7 @@ const QUERIES: readonly (readonly [term: string, name: string])[] = [
   ["translation api", "translate"],
   ["detect language", "language-detect"],
   ["synonyms", "dictionary"],
-  ["language model", "chat-model"],
+  ["answer questions", "chat-model"],
   ["speech to text", "speech-to-text"],
   ["text-to-speech", "text-to-speech"],
   ["transcribe audio", "speech-to-text"],
