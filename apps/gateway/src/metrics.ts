@@ -1,4 +1,5 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { LatencyHistogram } from "./latencyHistogram.ts";
 
 /**
  * Counters of the gateway. On the path of a call they are plain numbers; Prometheus reads them when it asks, because its
@@ -11,7 +12,7 @@ export class GatewayMetrics {
   inFlight = 0;
   spoolUnfolded: () => number = () => 0;
   openSockets: () => number = () => 0;
-  readonly #latency: Histogram;
+  readonly #latency = new LatencyHistogram();
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
@@ -34,17 +35,16 @@ export class GatewayMetrics {
       this.spoolUnfolded(),
     );
     this.#gauge("tollgate_gateway_sockets_open", "WebSockets that are open", () => this.openSockets());
-    this.#latency = new Histogram({
-      name: "tollgate_gateway_call_duration_seconds",
-      help: "From the request's head to the last byte of the answer",
-      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-      registers: [this.registry],
-    });
+    this.#latency.register(
+      this.registry,
+      "tollgate_gateway_call_duration_seconds",
+      "From the request's head to the last byte of the answer",
+    );
   }
 
   countCall(outcome: string, latencyMs: number): void {
     this.callsByOutcome.set(outcome, (this.callsByOutcome.get(outcome) ?? 0) + 1);
-    this.#latency.observe(latencyMs / 1_000);
+    this.#latency.observe(latencyMs);
   }
 
   countRefusal(reason: string): void {

@@ -49,7 +49,7 @@ class Answer {
   }
 }
 
-const server = createServer({ noDelay: true }, (request, response) => {
+const server = createServer({ noDelay: true, keepAliveTimeout: 65_000 }, (request, response) => {
   const options: DispatchOptions = {
     path: request.url ?? "/",
     method: request.method as "GET",

@@ -127,7 +127,7 @@ export class ForwardedCall implements SpoolWaiter {
   #dispatch(token: UpstreamToken): void {
     if (this.#phase !== "waiting") return;
     const { api, endpoint, path } = this.#route;
-    const nowMs = this.#gateway.clock.nowMs();
+    const nowMs = this.#tries === 0 ? this.#startedAtMs : this.#gateway.clock.nowMs();
     const target = this.#gateway.upstreams.choose(api.name, api.upstreamUrls, nowMs, this.#target);
     const { credentials } = api;
     if (target === undefined || credentials?.isSealed === true) {
