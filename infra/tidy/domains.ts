@@ -29,6 +29,8 @@ export const MECHANISMS = [
   "budgets",
   /** What must be true of the books, asked again and again. */
   "checks",
+  /** Streams that stay open, and what is watched over them. */
+  "live",
   /** The outbox and the inbox. */
   "messages",
   /** Finished calls on their way from a spool into usage and money. */

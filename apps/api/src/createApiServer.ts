@@ -7,6 +7,7 @@ import type { RequestContext } from "@tollgate/routers";
 import { appRouter, toTollgateError } from "@tollgate/routers";
 import type { FailedCall } from "@tollgate/routers/http";
 import { createRestHandler, createTrpcHandler } from "@tollgate/routers/http";
+import { LiveStreams } from "@tollgate/services/live";
 import type { AnyTRPCRouter, inferRouterContext } from "@trpc/server";
 import type { CorsPolicy } from "./cors.ts";
 import { applyCors } from "./cors.ts";
@@ -29,8 +30,8 @@ export interface ApiServer {
   /** @returns where it listens; port 0 takes a free one */
   listen(host: string, port: number): Promise<{ readonly url: string }>;
   /**
-   * Takes no new connections, answers what is in flight and what still comes over open connections, telling each to
-   * close, and cuts what is left at the deadline.
+   * Takes no new connections, ends the streams so that their clients connect elsewhere, answers what is in flight and
+   * what still comes over open connections, telling each to close, and cuts what is left at the deadline.
    */
   close(deadlineMs?: number): Promise<void>;
 }
@@ -45,10 +46,13 @@ const IDLE_GRACE_MS = 250;
 
 /** The HTTP server of the control plane. It listens when told to. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { resources, cors } = options;
+  const { cors } = options;
+  const { database, clock, logger, bus } = options.resources;
+  const live = new LiveStreams({ database, clock, logger, news: bus });
+  const resources = { ...options.resources, live };
   const router: AnyTRPCRouter = options.router ?? appRouter;
   const state = { isDraining: false };
-  const metrics = new ApiMetrics();
+  const metrics = new ApiMetrics(() => live.size);
   const shared = {
     router,
     createContext: (request: IncomingMessage, response: ServerResponse) =>
@@ -92,6 +96,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     listen: (host, port) => listen(server, host, port),
     close: async (deadlineMs = CLOSE_DEADLINE_MS) => {
       state.isDraining = true;
+      live.close();
       await drain(server, deadlineMs);
       await pages.close();
     },

@@ -1,6 +1,7 @@
 import { createEtcdStore } from "@tollgate/config";
 import { createDatabase } from "@tollgate/db";
 import { createLogger, systemClock } from "@tollgate/kernel";
+import { PushBus } from "@tollgate/messaging";
 import { settingsFrom } from "@tollgate/services";
 import { openConfig } from "@tollgate/services/admin";
 import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/services/customers";
@@ -33,6 +34,7 @@ const config = openConfig({
 await config.waitUntilKnown(SETTINGS_WAIT_MS);
 const settings = settingsFrom(fixedSettingsOf(env), config);
 const tokenIssuer = createTokenIssuer({ database, settings, clock });
+const bus = new PushBus({ url: env.NATS_URL, name: "api", logger });
 const server = await createApiServer({
   resources: {
     database,
@@ -45,6 +47,7 @@ const server = await createApiServer({
     accessTokens: createAccessTokenAuthenticator({ database, tokenIssuer, clock }),
     serviceTokens: new ServiceTokens(env.SERVICE_TOKENS),
     trustedProxyHops: env.TRUSTED_PROXY_HOPS,
+    bus,
   },
   dependencies: { redisUrl: env.REDIS_URL, natsUrl: env.NATS_URL, etcdUrl: env.ETCD_URL },
   cors: { origins: env.CORS_ORIGINS, allowsLocalhost: env.NODE_ENV === "development" },
@@ -59,6 +62,7 @@ async function stop(signal: string): Promise<void> {
   logger.info({ signal }, "stopping");
   try {
     await server.close();
+    await bus.close();
     config.close();
     store.close();
     await database.close();

@@ -1,6 +1,6 @@
 import { toTollgateError } from "@tollgate/routers";
 import type { TRPCError } from "@trpc/server";
-import { collectDefaultMetrics, Histogram, Registry } from "prom-client";
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
 const LATENCY_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -9,7 +9,7 @@ export class ApiMetrics {
   readonly registry = new Registry();
   readonly #calls: Histogram<"procedure" | "transport" | "code">;
 
-  constructor() {
+  constructor(openStreams: () => number) {
     collectDefaultMetrics({ register: this.registry });
     this.#calls = new Histogram({
       name: "tollgate_api_call_duration_seconds",
@@ -17,6 +17,14 @@ export class ApiMetrics {
       labelNames: ["procedure", "transport", "code"],
       buckets: LATENCY_BUCKETS_SECONDS,
       registers: [this.registry],
+    });
+    new Gauge({
+      name: "tollgate_api_live_streams",
+      help: "Streams that are open",
+      registers: [this.registry],
+      collect() {
+        this.set(openStreams());
+      },
     });
   }
 

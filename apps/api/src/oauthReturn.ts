@@ -3,7 +3,7 @@ import { notFound } from "@tollgate/kernel";
 import { returnFromProvider } from "@tollgate/services/oauth";
 import type { FastifyInstance } from "fastify";
 import { z } from "zod";
-import type { ApiResources } from "./requestContext.ts";
+import type { ServerResources } from "./requestContext.ts";
 import { createRequestContext } from "./requestContext.ts";
 
 const answerSchema = z.object({
@@ -16,7 +16,7 @@ const answerSchema = z.object({
  * Where providers send browsers back to (`GET /oauth/callback/google`): the browser goes on to the page that the sign-in was
  * started for, and that page finishes it.
  */
-export function addOauthReturn(app: FastifyInstance, resources: ApiResources): void {
+export function addOauthReturn(app: FastifyInstance, resources: ServerResources): void {
   app.get<{ Params: { provider: string } }>("/oauth/callback/:provider", async (request, reply) => {
     const provider = oauthProvider.safeParse(request.params.provider);
     if (!provider.success) throw notFound("provider");

@@ -9,7 +9,7 @@ import { addExportDownload } from "./exportDownload.ts";
 import { renderLanding } from "./landing.ts";
 import type { ApiMetrics } from "./metrics.ts";
 import { addOauthReturn } from "./oauthReturn.ts";
-import type { ApiResources } from "./requestContext.ts";
+import type { ServerResources } from "./requestContext.ts";
 import { requestIdOf } from "./requestFacts.ts";
 
 /**
@@ -17,7 +17,7 @@ import { requestIdOf } from "./requestFacts.ts";
  * so it runs on fastify.
  */
 export interface PageOptions {
-  readonly resources: ApiResources;
+  readonly resources: ServerResources;
   readonly dependencies: Dependencies;
   readonly metrics: ApiMetrics;
   readonly router: AnyTRPCRouter;

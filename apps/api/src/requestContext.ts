@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Database } from "@tollgate/db";
 import type { Actor, Clock, Logger } from "@tollgate/kernel";
+import type { PushBus } from "@tollgate/messaging";
 import type { RequestContext } from "@tollgate/routers";
 import type { ProductConfig, ServiceSettings } from "@tollgate/services";
 import type { AccessTokenAuthenticator, TokenIssuer } from "@tollgate/services/customers";
+import type { LiveStreams } from "@tollgate/services/live";
 import type { OauthProviders } from "@tollgate/services/oauth";
 import type { ServiceTokens } from "./authentication.ts";
 import { bearerToken } from "./authentication.ts";
@@ -21,17 +23,24 @@ export interface ApiResources {
   readonly accessTokens: AccessTokenAuthenticator;
   readonly serviceTokens: ServiceTokens;
   readonly trustedProxyHops: number;
+  /** Tells streams of what has changed. Without it they look by themselves. */
+  readonly bus?: PushBus;
 }
 
 const ANONYMOUS: Actor = { kind: "anonymous" };
 
+/** What requests share that the server itself makes. */
+export interface ServerResources extends ApiResources {
+  readonly live: LiveStreams;
+}
+
 /** The context of one request; its id goes back to the caller in `X-Request-Id`. */
 export function createRequestContext(
-  resources: ApiResources,
+  resources: ServerResources,
   request: IncomingMessage,
   response: ServerResponse,
 ): RequestContext {
-  const { clock, database, settings, config, tokenIssuer, oauthProviders } = resources;
+  const { clock, database, settings, config, tokenIssuer, oauthProviders, live } = resources;
   const requestId = requestIdOf(request);
   response.setHeader("x-request-id", requestId);
   const ip = clientIpOf(request, resources.trustedProxyHops);
@@ -50,6 +59,7 @@ export function createRequestContext(
     config,
     tokenIssuer,
     oauthProviders,
+    live,
     isFromBrowser: isFromBrowser(request),
     ...(ip === undefined ? {} : { ip }),
     ...(userAgent === undefined ? {} : { userAgent }),

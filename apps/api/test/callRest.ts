@@ -39,7 +39,7 @@ export async function postRest(
     },
     ...(body === undefined ? {} : { body }),
   });
-  const text = await response.text();
+  const text = isStream(response) ? await firstOf(response) : await response.text();
   const answer = response.status === 200 ? "OK" : BY_STATUS.get(response.status);
   if (answer === undefined) throw new Error(`${procedure} answered ${response.status}: ${text}`);
   return { answer, status: response.status, text };
@@ -59,3 +59,15 @@ export async function mustCallRest<Output>(
 
 /** The problem document of a failed call. */
 export const problemOf = ({ text }: RestAnswer): ProblemDetails => JSON.parse(text) as ProblemDetails;
+
+const isStream = (response: Response): boolean => response.headers.get("content-type") === "text/event-stream";
+
+/** The first event of a stream, which is closed then. */
+async function firstOf(response: Response): Promise<string> {
+  let text = "";
+  for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += chunk;
+    if (/^data:.*\n\n/m.test(text)) break;
+  }
+  return text;
+}

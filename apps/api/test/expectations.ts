@@ -260,6 +260,7 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
   "usage.monthly": { answers: services(), input: ({ ids }) => ({ endpoints: [ids["ep"]] }) },
   "usage.calls": { answers: membersAndMachinery(EVERY_ROLE) },
   "usage.trace": { answers: membersAndMachinery(EVERY_ROLE) },
+  "usage.live": { answers: membersAndMachinery(EVERY_ROLE) },
 };
 
 /** Each of the three ways to say which keys are meant. */

@@ -1,6 +1,7 @@
 import type { Database } from "@tollgate/db";
 import { createDatabase } from "@tollgate/db";
 import { newId, silentLogger, TestClock } from "@tollgate/kernel";
+import type { PushBus } from "@tollgate/messaging";
 import type { ProductConfig, ServiceContext, ServiceSettings } from "@tollgate/services";
 import { LIVE_SETTING_DEFAULTS, settingsFrom } from "@tollgate/services";
 import { seedTiers } from "@tollgate/services/billing";
@@ -33,7 +34,8 @@ const SETTINGS: ServiceSettings = {
   ...LIVE_SETTING_DEFAULTS,
 };
 
-export async function startTestApi(): Promise<TestApi> {
+/** With a bus, its streams hear of changes; without, they look for them. */
+export async function startTestApi(options: { readonly bus?: PushBus } = {}): Promise<TestApi> {
   const testDatabase = await createTestDatabase();
   const database = createDatabase({ url: testDatabase.url, applicationName: "api-test" });
   const clock = new TestClock();
@@ -49,7 +51,7 @@ export async function startTestApi(): Promise<TestApi> {
   };
   await seedTiers({ ctx: system });
   const { config, close: closeConfig } = await openTestConfig(database, clock);
-  const api = await createServer(database, clock, config);
+  const api = await createServer(database, clock, config, options.bus);
   const { url } = await api.listen("127.0.0.1", 0);
   return {
     url,
@@ -67,7 +69,12 @@ export async function startTestApi(): Promise<TestApi> {
   };
 }
 
-function createServer(database: Database, clock: TestClock, config: ProductConfig): Promise<ApiServer> {
+function createServer(
+  database: Database,
+  clock: TestClock,
+  config: ProductConfig,
+  bus: PushBus | undefined,
+): Promise<ApiServer> {
   const tokenIssuer = createTokenIssuer({ database, settings: SETTINGS, clock });
   const { redisUrl, natsUrl, etcdUrl } = testUrls();
   return createApiServer({
@@ -88,6 +95,7 @@ function createServer(database: Database, clock: TestClock, config: ProductConfi
       accessTokens: createAccessTokenAuthenticator({ database, tokenIssuer, clock }),
       serviceTokens: new ServiceTokens(new Map([["robot", SERVICE_TOKEN]])),
       trustedProxyHops: 0,
+      ...(bus === undefined ? {} : { bus }),
     },
     dependencies: { redisUrl, natsUrl, etcdUrl },
     cors: { origins: [], allowsLocalhost: false },

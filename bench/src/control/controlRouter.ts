@@ -112,7 +112,8 @@ export function createContext(request: IncomingMessage): RequestContext {
     db: database.db,
     isInTransaction: false,
     settings,
-    // No procedure here reads or changes a setting.
+    // No procedure here streams, or reads or changes a setting.
+    live: undefined as never,
     config: undefined as never,
     tokenIssuer,
     oauthProviders,

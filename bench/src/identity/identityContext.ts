@@ -44,7 +44,8 @@ export function createRequestContexts(database: Database): (request: IncomingMes
     ...contextOf(database, { kind: "anonymous" }),
     tokenIssuer,
     oauthProviders,
-    // No procedure here reads or changes a setting.
+    // No procedure here streams, or reads or changes a setting.
+    live: undefined as never,
     config: undefined as never,
     isFromBrowser: false,
     authenticate: () => {

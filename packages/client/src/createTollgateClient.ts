@@ -2,6 +2,7 @@ import type { AppRouter } from "@tollgate/routers";
 import type { TRPCClient } from "@trpc/client";
 import { createTRPCClient, httpBatchLink, httpSubscriptionLink, splitLink } from "@trpc/client";
 import type { EventSourceLike } from "@trpc/server/unstable-core-do-not-import";
+import { EventSource } from "eventsource";
 import superjson from "superjson";
 
 /** Browsers and servers limit the length of an address; a batch of queries travels in one. */
@@ -18,10 +19,7 @@ export interface TollgateClientOptions {
   readonly getToken?: () => string | undefined | Promise<string | undefined>;
   /** Sent with every call. */
   readonly headers?: HeaderRecord | (() => HeaderRecord | Promise<HeaderRecord>);
-  /**
-   * What subscriptions are made with. A browser's own EventSource can send no headers, so for subscriptions that need a
-   * token, and in Node.js, give one that takes a `fetch`, such as that of the package `eventsource`.
-   */
+  /** Instead of that of the package `eventsource`, which sends headers where a browser's own cannot. For tests. */
   readonly EventSource?: EventSourceLike.AnyConstructor;
   /** Instead of the global one; for tests and for runtimes that have none. */
   readonly fetch?: typeof globalThis.fetch;
@@ -53,7 +51,7 @@ export function createTollgateClient(options: TollgateClientOptions): TollgateCl
         true: httpSubscriptionLink({
           url,
           transformer: superjson,
-          ...(options.EventSource === undefined ? {} : { EventSource: options.EventSource }),
+          EventSource: options.EventSource ?? EventSource,
           eventSourceOptions: { fetch: fetchWithHeaders },
         }),
         false: httpBatchLink({

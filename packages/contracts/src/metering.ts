@@ -32,10 +32,16 @@ export const PUSH_SUBJECTS = {
   recall: "tollgate.push.recall",
   /** A gateway gave back what it held of a budget. */
   recalled: "tollgate.push.recalled",
+  /** Calls were folded: {@link UsagePush}. Behind it: whoever shows usage reads it now and then. */
+  usage: "tollgate.push.usage",
 } as const;
 
 export const foldedPush = z.object({ source: z.string(), through: z.int() });
 export type FoldedPush = z.infer<typeof foldedPush>;
+
+/** Whose usage and whose wallets have changed. */
+export const usagePush = z.object({ projectIds: z.array(z.string()), billingAccountIds: z.array(z.string()) });
+export type UsagePush = z.infer<typeof usagePush>;
 
 export const recallPush = z.object({ holderId: z.string(), budgetIds: z.array(z.string()) });
 export type RecallPush = z.infer<typeof recallPush>;

@@ -71,3 +71,6 @@ export const nameInput = z.string().trim().min(1, { error: "Must not be empty" }
 /** The answer of a mutation that has nothing to tell. */
 export const doneDto = z.object({ ok: z.literal(true) });
 export type Done = z.infer<typeof doneDto>;
+
+/** With the input of a subscription: the id of the last message that the client has, which streams set by themselves. */
+export const lastEventId = z.string().max(200).optional();

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { keyMode } from "./keys.ts";
-import { idSchema, instantInput, microsOutput, pageInput, pageOf } from "./primitives.ts";
+import { idSchema, instantInput, lastEventId, microsOutput, pageInput, pageOf } from "./primitives.ts";
 
 export const callOutcome = z.enum(["charged", "quota", "free", "test", "uncharged", "failed"]);
 export const granularity = z.enum(["hour", "day", "month"]);
@@ -115,6 +115,21 @@ export const listCallsInput = pageInput.extend({
   endpointId: idSchema("endpoint").optional(),
 });
 export const callPage = pageOf(callDto);
+
+export const liveUsageInput = z.object({
+  projectId: idSchema("project"),
+  mode: keyMode.default("live"),
+  lastEventId,
+});
+
+/** What a project does at the moment. Sent again when something changes. */
+export const liveUsageDto = z.object({
+  /** Over the last seconds; null until there is something to compare with. */
+  perSecond: z.object({ calls: z.number(), failures: z.number(), chargedMicros: microsOutput }).nullable(),
+  /** Since midnight where the billing account is. */
+  today: usageSums,
+});
+export type LiveUsage = z.infer<typeof liveUsageDto>;
 
 export const traceInput = z.object({ callId: idSchema("call") });
 

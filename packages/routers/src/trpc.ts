@@ -2,6 +2,7 @@ import { isConnectionFailure, isSerializationConflict, retryRead } from "@tollga
 import type { Actor } from "@tollgate/kernel";
 import { forbidden, isAdmin, isService, unauthorized, unavailable } from "@tollgate/kernel";
 import { initTRPC } from "@trpc/server";
+import type { z } from "zod";
 import type { RequestContext } from "./context.ts";
 import { formatError } from "./errors.ts";
 import { wireTransformer } from "./wire.ts";
@@ -19,9 +20,14 @@ export interface ProcedureMeta {
   readonly bodyBytesMax?: number;
   /** A change that goes on while the product is in maintenance: without it no operator could sign in to end that. */
   readonly isOpenInMaintenance?: boolean;
+  /** What each message of a subscription holds. */
+  readonly message?: z.ZodType;
   /** Set by the builders. */
   readonly caller?: Caller;
 }
+
+/** A stream says so often that it is alive: proxies cut what is silent for a minute, and clients what is for 30 s. */
+export const STREAM_PING_MS = 10_000;
 
 /**
  * The builders are named by who may call. They answer "who are you"; whether this caller may touch this record is the
@@ -31,11 +37,18 @@ export interface ProcedureMeta {
  * guarantees that a column added to a row tomorrow does not leave with the answer, because fields that the contract does
  * not name are dropped.
  */
-const t = initTRPC.context<RequestContext>().meta<ProcedureMeta>().create({
-  transformer: wireTransformer,
-  errorFormatter: formatError,
-  isDev: false,
-});
+const t = initTRPC
+  .context<RequestContext>()
+  .meta<ProcedureMeta>()
+  .create({
+    transformer: wireTransformer,
+    errorFormatter: formatError,
+    isDev: false,
+    sse: {
+      ping: { enabled: true, intervalMs: STREAM_PING_MS },
+      client: { reconnectAfterInactivityMs: 3 * STREAM_PING_MS },
+    },
+  });
 
 export const { router } = t;
 

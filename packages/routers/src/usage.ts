@@ -1,6 +1,8 @@
 import {
   callPage,
   listCallsInput,
+  liveUsageDto,
+  liveUsageInput,
   monthlyDto,
   monthlyInput,
   monthlyTotalDto,
@@ -10,7 +12,8 @@ import {
   traceInput,
   usageDto,
 } from "@tollgate/contracts";
-import { listCalls, readMonthly, readMonthlyTotal, readUsage, traceCall } from "@tollgate/services/usage";
+import { listCalls, readMonthly, readMonthlyTotal, readUsage, traceCall, watchUsage } from "@tollgate/services/usage";
+import { streamStates } from "./live.ts";
 import { authenticatedProcedure, router, serviceProcedure } from "./trpc.ts";
 
 /** What was called and what it cost. */
@@ -46,4 +49,15 @@ export const usageRouter = router({
     .input(traceInput)
     .output(traceDto)
     .query(({ ctx, input }) => traceCall({ ctx, input })),
+
+  live: authenticatedProcedure
+    .meta({
+      description: "What a project does at the moment: calls and failures a second and what they cost.",
+      message: liveUsageDto,
+    })
+    .input(liveUsageInput)
+    .subscription(async function* ({ ctx, input, signal }) {
+      const opening = await watchUsage({ ctx, input });
+      yield* streamStates({ ctx, opening, message: liveUsageDto, signal, lastEventId: input.lastEventId });
+    }),
 });

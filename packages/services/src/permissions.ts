@@ -45,6 +45,7 @@ export const PROJECT_PERMISSIONS = {
   "usage.monthlyTotal": ["viewer"],
   "usage.calls": ["viewer"],
   "usage.trace": ["viewer"],
+  "usage.live": ["viewer"],
 } as const satisfies Readonly<Record<string, readonly ProjectRole[]>>;
 
 export type ProjectPermission = keyof typeof PROJECT_PERMISSIONS;

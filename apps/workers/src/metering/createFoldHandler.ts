@@ -3,6 +3,7 @@ import type { Database } from "@tollgate/db";
 import type { Clock, Logger } from "@tollgate/kernel";
 import type { JobHandler, PushBus } from "@tollgate/messaging";
 import { foldCalls, SourceGapError } from "@tollgate/services/metering";
+import { UsageNews } from "./usageNews.ts";
 
 /**
  * Folds batches of calls and tells their gateways. Batches of one partition touch the same accounts, so within this
@@ -17,13 +18,16 @@ export function createFoldHandler(options: {
 }): JobHandler {
   const { database, clock, bus, logger } = options;
   const turns = new Map<string, Promise<void>>();
+  const news = new UsageNews(bus);
   return async (job) => {
     const batch = foldCallsJob.schema.parse(job.data);
     const partition = batch.source.slice(batch.source.indexOf("/"));
     const turn = (turns.get(partition) ?? Promise.resolve()).then(async () => {
       try {
-        const { through, calls } = await foldCalls(database, clock, batch);
-        options.onFolded(calls);
+        const folded = await foldCalls(database, clock, batch);
+        const { through } = folded;
+        options.onFolded(folded.calls);
+        news.add(folded);
         bus.publish(PUSH_SUBJECTS.folded, { source: batch.source, through });
       } catch (error) {
         // The batch before it was lost; the gateway sends that one again, and then this one.

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { TollgateError, toProblem } from "@tollgate/kernel";
+import { TollgateError, toProblem, unavailable } from "@tollgate/kernel";
 import type { AnyTRPCProcedure, AnyTRPCRouter, inferRouterContext } from "@trpc/server";
 import { getTRPCErrorFromUnknown, TRPCError } from "@trpc/server";
 import { httpStatusOf, toTollgateError } from "../errors.ts";
@@ -7,13 +7,16 @@ import { assertStorable } from "./assertStorable.ts";
 import { bodyLimit } from "./bodyLimit.ts";
 import { callProcedure } from "./callProcedure.ts";
 import type { FailedCall, RequestHandler } from "./createTrpcHandler.ts";
+import { toPlainJson } from "./plainJson.ts";
 import { procedureMap } from "./procedureMap.ts";
 import { RequestAborted, readBody } from "./readBody.ts";
+import { isEndOfStream, streamEvents } from "./streamEvents.ts";
 
 /**
  * The same procedures for every language: `POST /rest/keys/generate` with the input as plain JSON answers the output as
  * plain JSON. Amounts are decimal strings, instants ISO 8601 text, failures RFC 9457 problems. Everything is a POST, as
- * inputs are structured and often private, and neither belongs in a URL.
+ * inputs are structured and often private, and neither belongs in a URL. Subscriptions are server-sent events, for which
+ * EventSource sends a GET, so these take their fields from the address as well.
  */
 export interface RestHandlerOptions<Router extends AnyTRPCRouter> {
   readonly router: Router;
@@ -54,7 +57,13 @@ async function answer<Router extends AnyTRPCRouter>(
   const ctx = options.createContext(request, response);
   const procedure = procedures.get(path);
   try {
-    if (procedure === undefined || procedure._def.type === "subscription") throw noSuchProcedure(pathname);
+    if (procedure === undefined) throw noSuchProcedure(pathname);
+    if (procedure._def.type === "subscription") {
+      const input = await readStreamInput(request, procedure, url, options.bodyBytesMax ?? BODY_BYTES_MAX);
+      await answerStream(options, { procedure, path, ctx, input }, response);
+      options.onCall?.(path, undefined, startedAtMs);
+      return;
+    }
     if (request.method !== "POST") throw new TollgateError("METHOD_NOT_ALLOWED", "Procedures are called with POST");
     const input = await readInput(
       request,
@@ -80,6 +89,60 @@ async function answer<Router extends AnyTRPCRouter>(
     if (procedure !== undefined) options.onCall?.(path, error, startedAtMs);
     sendProblem(response, toTollgateError(error), ctx.requestId, pathname);
   }
+}
+
+/** What a subscription is called with. */
+interface StreamCall<Ctx> {
+  readonly procedure: AnyTRPCProcedure;
+  readonly path: string;
+  readonly ctx: Ctx;
+  readonly input: unknown;
+}
+
+/** A failure before the first message is a problem like any other; the status can still be told. */
+async function answerStream<Router extends AnyTRPCRouter>(
+  options: RestHandlerOptions<Router>,
+  { procedure, path, ctx, input }: StreamCall<inferRouterContext<Router>>,
+  response: ServerResponse,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
+  const getRawInput = async (): Promise<unknown> => input;
+  const signal = gone.signal;
+  const call = { path, type: "subscription" as const, ctx, getRawInput, signal, batchIndex: 0 };
+  const messages = ((await callProcedure(procedure, call)) as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+  let first: IteratorResult<unknown>;
+  try {
+    first = await messages.next();
+  } catch (error) {
+    if (isEndOfStream(error)) throw unavailable("Connect again");
+    throw error;
+  }
+  const onError = (thrown: unknown): void => options.onError?.({ error: getTRPCErrorFromUnknown(thrown), path, ctx });
+  await streamEvents(messages, first, { response, requestId: ctx.requestId, onError });
+}
+
+/** The fields of a stream's input: in the address, because EventSource sends nothing else, or as the body of a POST. */
+async function readStreamInput(
+  request: IncomingMessage,
+  procedure: AnyTRPCProcedure,
+  url: string,
+  bytesMax: number,
+): Promise<unknown> {
+  const lastEventId = request.headers["last-event-id"];
+  const more = typeof lastEventId === "string" ? { lastEventId } : {};
+  if (request.method === "POST") {
+    const input = await readInput(request, procedure, bytesMax);
+    return typeof input === "object" && input !== null && !Array.isArray(input) ? { ...more, ...input } : input;
+  }
+  if (request.method !== "GET") {
+    throw new TollgateError("METHOD_NOT_ALLOWED", "Streams are opened with GET or POST");
+  }
+  const queryAt = url.indexOf("?");
+  const fields = Object.fromEntries(new URLSearchParams(queryAt === -1 ? "" : url.slice(queryAt + 1)));
+  const input = { ...more, ...fields };
+  assertStorable(JSON.stringify(input), input);
+  return input;
 }
 
 function noSuchProcedure(pathname: string): TollgateError {
@@ -128,7 +191,7 @@ export function sendProblem(response: ServerResponse, error: TollgateError, requ
 
 function sendJson(response: ServerResponse, status: number, contentType: string, value: unknown): void {
   // An answer that cannot be written must fail before its head is sent.
-  const body = JSON.stringify(value, (_, field: unknown) => (typeof field === "bigint" ? field.toString() : field));
+  const body = toPlainJson(value);
   response.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(body) });
   response.end(body);
 }

@@ -13,7 +13,7 @@ import { renderReference } from "./renderReference.ts";
 
 const SERVER = { serverUrl: "https://api.example.com" };
 const document = describeApi(appRouter, SERVER);
-const procedures = [...procedureMap(appRouter)].filter(([, { _def }]) => _def.type !== "subscription");
+const procedures = [...procedureMap(appRouter)];
 const operationOf = (path: string) => document.paths[`/rest/${path.replaceAll(".", "/")}`]?.post;
 
 describe("the OpenAPI document", () => {
@@ -76,7 +76,7 @@ describe("the OpenAPI document", () => {
 function schemaOfAnswer(described: ApiDocument, path: string): object {
   const answer = described.paths[`/rest/${path.replaceAll(".", "/")}`]?.post.responses["200"];
   if (answer === undefined || !("content" in answer)) throw new Error(`${path} has no answer`);
-  return answer.content["application/json"]?.schema ?? {};
+  return (answer.content["application/json"] ?? answer.content["text/event-stream"])?.schema ?? {};
 }
 
 describe("the reference page", () => {

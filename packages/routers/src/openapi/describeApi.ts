@@ -13,7 +13,7 @@ export interface ApiDocument {
   readonly info: { readonly title: string; readonly version: string; readonly description: string };
   readonly servers: readonly { readonly url: string }[];
   readonly tags: readonly { readonly name: string }[];
-  readonly paths: Readonly<Record<string, { readonly post: ApiOperation }>>;
+  readonly paths: Readonly<Record<string, { readonly post: ApiOperation; readonly get?: ApiStreamOperation }>>;
   readonly components: {
     readonly schemas: Readonly<Record<string, JsonSchema>>;
     readonly responses: Readonly<Record<string, ApiResponse>>;
@@ -34,6 +34,16 @@ export interface ApiOperation {
   readonly responses: Readonly<Record<string, ApiResponse | { readonly $ref: string }>>;
 }
 
+/** A stream opened by its address, as EventSource does. */
+export type ApiStreamOperation = Omit<ApiOperation, "requestBody"> & {
+  readonly parameters: readonly {
+    readonly name: string;
+    readonly in: "query";
+    readonly required: boolean;
+    readonly schema: JsonSchema;
+  }[];
+};
+
 export interface ApiResponse {
   readonly description: string;
   readonly content: Readonly<Record<string, { readonly schema: JsonSchema }>>;
@@ -44,14 +54,15 @@ const DESCRIPTION =
   "decimal strings, instants are ISO 8601 text. Failures are problem documents (RFC 9457) whose `code` is stable. " +
   "Send an access token or a service token as `Authorization: Bearer TOKEN`.";
 
-/** Describes every procedure of a router as REST offers it. Subscriptions stream and are left out. */
+/** Describes every procedure of a router as REST offers it. Subscriptions are streams of server-sent events. */
 export function describeApi(router: AnyTRPCRouter, options: { readonly serverUrl: string }): ApiDocument {
   const schemas: Record<string, JsonSchema> = { Problem: toJsonSchema(problemSchema, "output", {}) };
-  const procedures = [...procedureMap(router)].filter(([, procedure]) => procedure._def.type !== "subscription");
-  const paths = procedures.map(([path, procedure]): [string, { post: ApiOperation }] => [
-    `/rest/${path.replaceAll(".", "/")}`,
-    { post: describeProcedure(path, procedure, schemas) },
-  ]);
+  const procedures = [...procedureMap(router)];
+  const paths = procedures.map(([path, procedure]): [string, ApiDocument["paths"][string]] => {
+    const post = describeProcedure(path, procedure, schemas);
+    const get = procedure._def.type === "subscription" ? { get: describeStreamByAddress(post) } : {};
+    return [`/rest/${path.replaceAll(".", "/")}`, { ...get, post }];
+  });
   return {
     openapi: "3.1.0",
     info: { title: "Tollgate", version: "0.1.0", description: DESCRIPTION },
@@ -97,8 +108,9 @@ function describeProcedure(
   procedure: AnyTRPCProcedure,
   schemas: Record<string, JsonSchema>,
 ): ApiOperation {
-  const { description = "", caller = "public", example = {} } = (procedure._def.meta ?? {}) as ProcedureMeta;
-  const { output } = procedure._def as unknown as { output?: unknown };
+  const { description = "", caller = "public", example = {}, message } = (procedure._def.meta ?? {}) as ProcedureMeta;
+  const isStream = procedure._def.type === "subscription";
+  const { output = message } = procedure._def as unknown as { output?: unknown };
   const inputs = inputsOf(procedure).map((input) => toJsonSchema(input as z.ZodType, "input", schemas));
   const [only] = inputs;
   const input = inputs.length > 1 ? { allOf: inputs } : only;
@@ -111,9 +123,30 @@ function describeProcedure(
     security: caller === "public" ? [] : [{ bearer: [] }],
     ...(input === undefined ? {} : { requestBody: describeBody(input, example, schemas) }),
     responses: {
-      "200": { description: "Done", content: { "application/json": { schema: answer } } },
+      "200": isStream
+        ? { description: STREAM_ANSWER, content: { "text/event-stream": { schema: answer } } }
+        : { description: "Done", content: { "application/json": { schema: answer } } },
       default: { $ref: "#/components/responses/Problem" },
     },
+  };
+}
+
+const STREAM_ANSWER =
+  "Server-sent events: each message's data is JSON of this schema. An event `problem` carries a problem document and ends the stream";
+
+/** The same as {@link describeProcedure} of a subscription, with the fields in the address. */
+function describeStreamByAddress(post: ApiOperation): ApiStreamOperation {
+  const { requestBody, ...operation } = post;
+  const schema = requestBody?.content["application/json"].schema ?? {};
+  return {
+    ...operation,
+    operationId: `${post.operationId}.get`,
+    parameters: Object.entries(schema.properties ?? {}).map(([name, property]) => ({
+      name,
+      in: "query",
+      required: schema.required?.includes(name) ?? false,
+      schema: property,
+    })),
   };
 }
 

@@ -61,14 +61,16 @@ function renderOperation(document: ApiDocument, domain: string, { path, operatio
   const [description = "", caller = ""] = operation.description.split("\n\n");
   const input = operation.requestBody?.content["application/json"];
   const answer = operation.responses["200"];
-  const output = answer !== undefined && "content" in answer ? answer.content["application/json"]?.schema : undefined;
+  const content = answer !== undefined && "content" in answer ? answer.content : {};
+  const isStream = "text/event-stream" in content;
+  const output = (content["application/json"] ?? content["text/event-stream"])?.schema;
   return `<article id="${operation.operationId}" ${searchable(domain, operation)}>
 <div>
 <h3><a href="#${operation.operationId}">${escapeHtml(operation.operationId)}</a></h3>
 <p>${renderProse(description)}</p>
 <p class="caller">${escapeHtml(caller)}</p>
 ${input === undefined ? "" : renderFields("Input", input.schema, schemas)}
-${output === undefined ? "" : renderFields("Output", output, schemas)}
+${output === undefined ? "" : renderFields(isStream ? "Each message" : "Output", output, schemas)}
 </div>
 <pre><code>${escapeHtml(curlOf(document, path, operation))}</code></pre>
 </article>`;
@@ -83,7 +85,7 @@ function renderFields(title: string, schema: JsonSchema, schemas: Readonly<Recor
   const rows = fields.map(
     (field) =>
       `<tr><td><span class="name">${escapeHtml(field.name)}</span>${
-        field.isRequired || title === "Output" ? "" : ' <span class="optional">optional</span>'
+        field.isRequired || title !== "Input" ? "" : ' <span class="optional">optional</span>'
       }</td><td><span class="type">${escapeHtml(field.type)}</span> <span class="notes">${escapeHtml(field.notes)}</span></td></tr>`,
   );
   return `<h4>${title}</h4><table><tbody>${rows.join("")}</tbody></table>`;
@@ -92,7 +94,11 @@ function renderFields(title: string, schema: JsonSchema, schemas: Readonly<Recor
 /** A call that can be pasted into a shell. */
 function curlOf(document: ApiDocument, path: string, operation: ApiOperation): string {
   const body = operation.requestBody?.content["application/json"].example;
-  const lines = [`curl -X POST ${document.servers[0]?.url ?? ""}${path}`];
+  const isStream =
+    operation.responses["200"] !== undefined && "content" in operation.responses["200"]
+      ? "text/event-stream" in operation.responses["200"].content
+      : false;
+  const lines = [`curl ${isStream ? "-N " : ""}-X POST ${document.servers[0]?.url ?? ""}${path}`];
   if (operation.security.length > 0) lines.push('  -H "Authorization: Bearer $TOKEN"');
   if (body !== undefined) {
     lines.push('  -H "Content-Type: application/json"');

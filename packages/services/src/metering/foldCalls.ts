@@ -13,6 +13,16 @@ export interface CallBatch {
   readonly records: string;
 }
 
+export interface FoldResult {
+  /** The number of the last call of this source that is now folded. */
+  readonly through: number;
+  /** How many calls were counted by this fold. */
+  readonly calls: number;
+  /** Whose they were. */
+  readonly projectIds: readonly string[];
+  readonly billingAccountIds: readonly string[];
+}
+
 /** An earlier batch of the same source is missing: this one cannot be folded yet. */
 export class SourceGapError extends Error {
   override readonly name = "SourceGapError";
@@ -24,14 +34,9 @@ export class SourceGapError extends Error {
  *
  * Exactly once rests on one number per source: its calls are numbered without gaps and folded in order, and the number
  * reached moves in this transaction. A batch that comes again, whole or cut differently, is recognised call by call.
- * @returns the number of the last call of this source that is now folded
  * @throws SourceGapError, RangeError for records that cannot be read
  */
-export async function foldCalls(
-  database: Database,
-  clock: Clock,
-  batch: CallBatch,
-): Promise<{ readonly through: number; readonly calls: number }> {
+export async function foldCalls(database: Database, clock: Clock, batch: CallBatch): Promise<FoldResult> {
   const records = parseCallRecords(batch.records);
   for (const [index, record] of records.entries()) {
     if (record.sequence !== batch.sequence + index) throw new RangeError(`${batch.source} is not in order`);
@@ -47,7 +52,7 @@ async function foldOnce(
   clock: Clock,
   source: string,
   records: readonly CallRecord[],
-): Promise<{ through: number; calls: number }> {
+): Promise<FoldResult> {
   const now = clock.now();
   const [mark] = await sql`
     insert into usage_sources (source, folded_through, updated_at) values (${source}, 0, ${now})
@@ -56,7 +61,9 @@ async function foldOnce(
   const fresh = records.filter((record) => record.sequence > through);
   const [first] = fresh;
   const last = fresh.at(-1);
-  if (first === undefined || last === undefined) return { through, calls: 0 };
+  if (first === undefined || last === undefined) {
+    return { through, calls: 0, projectIds: [], billingAccountIds: [] };
+  }
   if (first.sequence !== through + 1) {
     throw new SourceGapError(`${source} stands at ${through} and the batch begins at ${first.sequence}`);
   }
@@ -72,7 +79,12 @@ async function foldOnce(
         values (${source}, ${first.sequence}, ${fresh.length}, ${plan.chargedMicros.toString()}, ${isLate}, ${now})`,
     sql`update usage_sources set folded_through = ${last.sequence} where source = ${source}`,
   ]);
-  return { through: last.sequence, calls: fresh.length };
+  return {
+    through: last.sequence,
+    calls: fresh.length,
+    projectIds: [...new Set(plan.usage.map((sum) => sum.projectId))],
+    billingAccountIds: [...new Set(plan.usage.map((sum) => sum.billingAccountId))],
+  };
 }
 
 /** Turns held into used. What a lease no longer holds (it was given up) is used all the same. @returns whether any was */

@@ -3,3 +3,4 @@ export * from "./readMonthly.ts";
 export { readMonthlyTotal } from "./readMonthlyTotal.ts";
 export * from "./readUsage.ts";
 export * from "./traceCall.ts";
+export * from "./watchUsage.ts";

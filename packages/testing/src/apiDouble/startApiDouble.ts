@@ -64,7 +64,13 @@ export async function startApiDouble(): Promise<ApiDouble> {
   const double = doubleOf(expectations);
   const createContext = (request: IncomingMessage): DoubleContext => {
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1];
-    const known = { actor: ANONYMOUS, requestId: newId("request"), token, authenticate: async () => ANONYMOUS };
+    const known = {
+      actor: ANONYMOUS,
+      requestId: newId("request"),
+      token,
+      authenticate: async () => ANONYMOUS,
+      settings: { maintenance: false } as DoubleContext["settings"],
+    };
     // Procedures without a verb behind them ask for nothing else.
     return known as Partial<DoubleContext> as DoubleContext;
   };
@@ -113,7 +119,11 @@ function doubleOfProcedure(expectations: Expectations, path: string, procedure: 
   let builder = remembering as never as Builder;
   for (const input of inputs) builder = builder.input(input);
   if (output !== undefined) builder = builder.output(output);
-  if (type === "subscription") throw new Error(`${path} is a subscription: a double has no stream to give`);
+  if (type === "subscription") {
+    return builder.subscription(async function* (options) {
+      yield* (await answer(options)) as AsyncIterable<unknown>;
+    });
+  }
   return type === "query" ? builder.query(answer) : builder.mutation(answer);
 }
 
@@ -123,6 +133,7 @@ interface Builder {
   output(schema: z.ZodType): Builder;
   query(answer: (options: { readonly ctx: RequestContext }) => unknown): AnyTRPCProcedure;
   mutation(answer: (options: { readonly ctx: RequestContext }) => unknown): AnyTRPCProcedure;
+  subscription(messages: (options: { readonly ctx: RequestContext }) => AsyncGenerator<unknown>): AnyTRPCProcedure;
 }
 
 function listen(server: Server): Promise<string> {

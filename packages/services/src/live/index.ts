@@ -1,0 +1,2 @@
+export * from "./liveStreams.ts";
+export * from "./liveTopics.ts";
