@@ -261,6 +261,16 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
   "usage.calls": { answers: membersAndMachinery(EVERY_ROLE) },
   "usage.trace": { answers: membersAndMachinery(EVERY_ROLE) },
   "usage.live": { answers: membersAndMachinery(EVERY_ROLE) },
+
+  "webhooks.createEndpoint": byOwner({ url: "https://example.com/webhooks", events: ["*"] }),
+  "webhooks.list": byOwner({}),
+  "webhooks.update": { answers: members(DEVELOPERS), input: () => ({ description: "Ours" }) },
+  "webhooks.delete": { answers: members(DEVELOPERS) },
+  "webhooks.rotateSecret": { answers: members(DEVELOPERS) },
+  "webhooks.listDeliveries": { answers: members(DEVELOPERS) },
+  "webhooks.redeliver": { answers: members(DEVELOPERS) },
+  "webhooks.sendTest": { answers: members(DEVELOPERS) },
+  "webhooks.listEventTypes": { answers: publicly() },
 };
 
 /** Each of the three ways to say which keys are meant. */
@@ -276,4 +286,17 @@ function bySubject(fields: Readonly<Record<string, unknown>>): Expectation[] {
     input: ({ ids }: Tenant) => ({ ...fields, [field]: ids[prefix] }),
     isWholeInput: true,
   }));
+}
+
+/** What is a project's, for its developers, or a billing account's, for its admins. */
+function byOwner(fields: Readonly<Record<string, unknown>>): Expectation[] {
+  const whole = (idField: string, prefix: string) => ({
+    variant: idField,
+    input: ({ ids }: Tenant) => ({ ...fields, [idField]: ids[prefix] }),
+    isWholeInput: true,
+  });
+  return [
+    { answers: members(DEVELOPERS), ...whole("projectId", "prj") },
+    { answers: { ...only("owner"), service: "FORBIDDEN" }, ...whole("billingAccountId", "ba") },
+  ];
 }

@@ -1,4 +1,11 @@
-import type { GeneratedKey, Project, ProjectInvite, SessionTokens } from "@tollgate/contracts";
+import type {
+  GeneratedKey,
+  Project,
+  ProjectInvite,
+  SessionTokens,
+  WebhookDelivery,
+  WebhookSecret,
+} from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
 import { newId } from "@tollgate/kernel";
 import { walletBudgetId } from "@tollgate/services/budgets";
@@ -103,6 +110,12 @@ export async function createTenant(
   await addCredit(call, billingAccountId, operator);
   const callId = await makeCall(api, { billingAccountId, projectId: main.id, keyId: key.id, ...world });
   await linkIdentity(api, owner, name);
+  const { endpoint } = await call<WebhookSecret>(
+    "webhooks.createEndpoint",
+    { projectId: main.id, url: "https://example.com/webhooks", events: ["*"] },
+    owner.token,
+  );
+  const delivery = await call<WebhookDelivery>("webhooks.sendTest", { id: endpoint.id }, owner.token);
   await call("customers.ban", { id: people.banned.customerId, reason: "Does not belong here" }, operator.token);
   await call("customers.delete", { id: people.departed.customerId }, operator.token);
   return {
@@ -113,6 +126,8 @@ export async function createTenant(
       prj: main.id,
       key: key.id,
       ivt: toStranger.id,
+      whk: endpoint.id,
+      whd: delivery.id,
       ses: sessionOf(device),
       ep: world.endpointId,
       call: callId,

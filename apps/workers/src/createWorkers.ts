@@ -14,6 +14,8 @@ import { openConfig } from "@tollgate/services/admin";
 import { NO_ERASURE_PORTS } from "@tollgate/services/customers";
 import { createSmtpTransport } from "@tollgate/services/emails";
 import { consumersOf } from "@tollgate/services/messages";
+import { OutboundClient } from "@tollgate/services/outbound";
+import { EndpointSlots } from "@tollgate/services/webhooks";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { keepSettingsRecorded } from "./admin/keepSettingsRecorded.ts";
 import type { WorkersEnv } from "./env.ts";
@@ -33,7 +35,8 @@ const CONCURRENCY: Readonly<Record<Exclude<QueueName, "metering">, number>> = {
   billing: 4,
   payments: 4,
   email: 8,
-  webhooks: 16,
+  // They wait for others most of the time.
+  webhooks: 64,
   maintenance: 2,
 };
 
@@ -87,8 +90,14 @@ export async function createWorkers(options: {
     traceparent: origin?.traceparent,
     settings,
   });
+  const outbound = new OutboundClient({ allowedNetworks: env.OUTBOUND_ALLOWED_NETWORKS });
   const handle = createJobHandler(
-    createHandlers({ mail: createSmtpTransport(env.SMTP_URL, env.MAIL_FROM), erasure: NO_ERASURE_PORTS }),
+    createHandlers({
+      mail: createSmtpTransport(env.SMTP_URL, env.MAIL_FROM),
+      erasure: NO_ERASURE_PORTS,
+      outbound,
+      webhookSlots: new EndpointSlots({ perEndpoint: 4, failingMax: CONCURRENCY.webhooks / 2 }),
+    }),
     contextFor,
     logger,
   );
@@ -164,7 +173,7 @@ export async function createWorkers(options: {
       await relay.stop();
       // Only now may another take over: what this one had under way has been sent and stamped.
       await election.resign();
-      await Promise.all([queues.close(), bus.close()]);
+      await Promise.all([queues.close(), bus.close(), outbound.close()]);
       server.close();
       server.closeAllConnections();
       config.close();

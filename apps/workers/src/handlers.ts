@@ -14,6 +14,9 @@ import { sendEmail, sweepDueEmails } from "@tollgate/services/emails";
 import { announceExpiredKeys } from "@tollgate/services/keys";
 import { sweepMessages } from "@tollgate/services/messages";
 import { sweepOauthStates } from "@tollgate/services/oauth";
+import type { Outbound } from "@tollgate/services/outbound";
+import type { EndpointSlots } from "@tollgate/services/webhooks";
+import { deliverWebhooks, forgetWebhooks, sweepWebhooks } from "@tollgate/services/webhooks";
 import type { z } from "zod";
 import { jobNamed } from "./jobCatalogue.ts";
 
@@ -26,7 +29,16 @@ type Handler<Name extends JobName> = (
 /** A handler for every job but the folding of calls, which is hot and has one of its own. */
 export type Handlers = { readonly [Name in Exclude<JobName, "metering.fold">]: Handler<Name> };
 
-export const createHandlers = (ports: { readonly mail: MailTransport; readonly erasure: ErasurePorts }): Handlers => ({
+/** How handlers reach what is not ours. */
+export interface HandlerPorts {
+  readonly mail: MailTransport;
+  readonly erasure: ErasurePorts;
+  /** To URLs that customers name. */
+  readonly outbound: Outbound;
+  readonly webhookSlots: EndpointSlots;
+}
+
+export const createHandlers = (ports: HandlerPorts): Handlers => ({
   "metering.holders-sweep": (ctx) => sweepHolders(ctx.database, ctx.clock),
   "balance.settle-sweep": (ctx) => settleDueAccounts({ ctx }),
   "balance.settle": (ctx, input) => settleAccounts({ ctx, input }),
@@ -42,6 +54,10 @@ export const createHandlers = (ports: { readonly mail: MailTransport; readonly e
   "keys.expire-sweep": (ctx) => announceExpiredKeys({ ctx }),
   "messages.sweep": (ctx) => sweepMessages({ ctx }),
   "oauth.sweep": (ctx) => sweepOauthStates({ ctx }),
+  "webhooks.deliver": (ctx, input) =>
+    deliverWebhooks({ ctx, input, outbound: ports.outbound, slots: ports.webhookSlots }),
+  "webhooks.sweep": (ctx) => sweepWebhooks({ ctx }),
+  "webhooks.forget-sweep": (ctx) => forgetWebhooks({ ctx }),
 });
 
 /** Runs the handler of whatever job comes. @throws Error for a job that is not in the catalogue, so that it is seen */

@@ -7,7 +7,7 @@ import { childOf, childrenOf, nameOf, textOf, walk } from "../syntax.ts";
 const PLACES: readonly { readonly pattern: RegExp; readonly own: readonly string[] }[] = [
   {
     pattern: /^packages\/contracts\/src\/([^/.]+)(?:\.test)?\.ts$/,
-    own: ["definitions", "events", "index", "jobs", "primitives"],
+    own: ["definitions", "events", "index", "jobs", "primitives", "webhookEvents"],
   },
   { pattern: /^packages\/db\/src\/schema\/([^/.]+)(?:\.test)?\.ts$/, own: ["columns", "index"] },
   { pattern: /^packages\/services\/src\/([^/]+)\//, own: [] },

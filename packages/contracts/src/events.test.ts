@@ -17,7 +17,7 @@ const missing: [MissingSubject] extends [never] ? readonly [] : MissingSubject =
 
 describe("the catalogue of events", () => {
   it("holds every event that a contract defines, once", () => {
-    const defined = Object.values(contracts).filter(isEvent);
+    const defined = Object.values<unknown>(contracts).filter(isEvent);
     expect(EVENTS.map(({ subject }) => subject).sort()).toEqual(defined.map(({ subject }) => subject).sort());
     expect(new Set(EVENTS.map(({ subject }) => subject)).size).toBe(EVENTS.length);
     expect(missing).toEqual([]);

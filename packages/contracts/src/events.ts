@@ -41,6 +41,15 @@ import {
   projectsRoleChanged,
   projectsSpendCapChanged,
 } from "./projects.ts";
+import { WEBHOOK_SUBJECTS } from "./webhookEvents.ts";
+import {
+  webhooksDeliveryRequested,
+  webhooksEndpointCreated,
+  webhooksEndpointDeleted,
+  webhooksEndpointDisabled,
+  webhooksEndpointUpdated,
+  webhooksSecretRotated,
+} from "./webhooks.ts";
 
 /** Every event there is. Consumers handle a choice of them by a map over these subjects, so a missing handler does not compile. */
 export const EVENTS = [
@@ -89,6 +98,12 @@ export const EVENTS = [
   projectsMemberLeft,
   projectsRoleChanged,
   projectsSpendCapChanged,
+  webhooksEndpointCreated,
+  webhooksEndpointUpdated,
+  webhooksEndpointDeleted,
+  webhooksEndpointDisabled,
+  webhooksSecretRotated,
+  webhooksDeliveryRequested,
 ] as const;
 
 export type EventSubject = (typeof EVENTS)[number]["subject"];
@@ -122,7 +137,9 @@ export interface DomainEvent<Subject extends EventSubject = EventSubject> {
  * Who consumes what: a consumer is a domain, and gets each event of its subjects once, in order per lane ({@link laneOf}).
  * A new consumer begins with what the stream still holds; a subject that is added begins with the next event.
  */
-export const CONSUMERS = {} as const satisfies Readonly<Record<string, readonly EventSubject[]>>;
+export const CONSUMERS = { webhooks: WEBHOOK_SUBJECTS } as const satisfies Readonly<
+  Record<string, readonly EventSubject[]>
+>;
 
 export type ConsumerName = keyof typeof CONSUMERS;
 export type ConsumedSubject<Name extends ConsumerName> = (typeof CONSUMERS)[Name][number];

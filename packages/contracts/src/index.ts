@@ -15,3 +15,5 @@ export * from "./onboarding.ts";
 export * from "./primitives.ts";
 export * from "./projects.ts";
 export * from "./usage.ts";
+export * from "./webhookEvents.ts";
+export * from "./webhooks.ts";

@@ -6,6 +6,7 @@ import { keysExpireSweep } from "./keys.ts";
 import { messagesSweep } from "./messages.ts";
 import { foldCalls, sweepHolders } from "./metering.ts";
 import { oauthSweep } from "./oauth.ts";
+import { webhooksDeliver, webhooksForgetSweep, webhooksSweep } from "./webhooks.ts";
 
 /** Every job there is. Handlers are a map over these names, so one without a handler does not compile. */
 export const JOBS = [
@@ -25,6 +26,9 @@ export const JOBS = [
   keysExpireSweep,
   oauthSweep,
   messagesSweep,
+  webhooksDeliver,
+  webhooksSweep,
+  webhooksForgetSweep,
 ] as const;
 
 export type JobName = (typeof JOBS)[number]["name"];
@@ -44,6 +48,8 @@ export const SCHEDULES = [
   { job: keysExpireSweep, everyMs: 10 * MINUTE_MS, offsetMs: 3 * MINUTE_MS },
   { job: oauthSweep, everyMs: HOUR_MS, offsetMs: 40 * MINUTE_MS },
   { job: messagesSweep, everyMs: HOUR_MS, offsetMs: 50 * MINUTE_MS },
+  { job: webhooksSweep, everyMs: 5_000, offsetMs: 0 },
+  { job: webhooksForgetSweep, everyMs: HOUR_MS, offsetMs: 45 * MINUTE_MS },
   { job: rotateSigningKeyJob, everyMs: 24 * HOUR_MS, offsetMs: 2 * HOUR_MS },
   { job: rankApisJob, everyMs: 24 * HOUR_MS, offsetMs: HOUR_MS },
 ] as const;

@@ -10,6 +10,7 @@ import { onboardingRouter } from "./onboarding.ts";
 import { projectsRouter } from "./projects.ts";
 import { router } from "./trpc.ts";
 import { usageRouter } from "./usage.ts";
+import { webhooksRouter } from "./webhooks.ts";
 
 /** Every procedure, by domain. */
 export const appRouter = router({
@@ -24,6 +25,7 @@ export const appRouter = router({
   onboarding: onboardingRouter,
   projects: projectsRouter,
   usage: usageRouter,
+  webhooks: webhooksRouter,
 });
 
 export type AppRouter = typeof appRouter;

@@ -1,6 +1,7 @@
 import { schema } from "@tollgate/db";
 import type { Actor } from "@tollgate/kernel";
 import { forbidden, isAdmin, isService, notFound, unauthorized } from "@tollgate/kernel";
+import type { Column, SQL } from "drizzle-orm";
 import { and, eq, isNull } from "drizzle-orm";
 import type { ServiceContext } from "./context.ts";
 
@@ -46,6 +47,14 @@ export const PROJECT_PERMISSIONS = {
   "usage.calls": ["viewer"],
   "usage.trace": ["viewer"],
   "usage.live": ["viewer"],
+  "webhooks.list": ["developer"],
+  "webhooks.createEndpoint": ["developer"],
+  "webhooks.update": ["developer"],
+  "webhooks.delete": ["developer"],
+  "webhooks.rotateSecret": ["developer"],
+  "webhooks.listDeliveries": ["developer"],
+  "webhooks.redeliver": ["developer"],
+  "webhooks.sendTest": ["developer"],
 } as const satisfies Readonly<Record<string, readonly ProjectRole[]>>;
 
 export type ProjectPermission = keyof typeof PROJECT_PERMISSIONS;
@@ -135,6 +144,27 @@ export async function requireAccountAdmin(
   }
   throw notFound("billing account");
 }
+
+/** What belongs to either a project or a billing account. */
+export interface Owned {
+  readonly projectId: string | null;
+  readonly billingAccountId: string | null;
+}
+
+/**
+ * Passes whoever may manage what is a project's (its members, as the table says) or a billing account's (its admins).
+ * @throws TollgateError UNAUTHORIZED, NOT_FOUND, FORBIDDEN
+ */
+export async function requireOwner(ctx: ServiceContext, owned: Owned, permission: ProjectPermission): Promise<void> {
+  if (owned.projectId !== null) await requireMember(ctx, owned.projectId, permission);
+  else await requireAccountAdmin(ctx, owned.billingAccountId ?? "");
+}
+
+/** The condition for rows of one owner. */
+export const ownedBy = (table: { readonly projectId: Column; readonly billingAccountId: Column }, owned: Owned): SQL =>
+  owned.projectId === null
+    ? eq(table.billingAccountId, owned.billingAccountId ?? "")
+    : eq(table.projectId, owned.projectId);
 
 async function isAccountAdmin(ctx: ServiceContext, billingAccountId: string, customerId: string): Promise<boolean> {
   const { billingAccountAdmins } = schema;

@@ -1,7 +1,12 @@
+import { WEBHOOK_SUBJECTS } from "@tollgate/contracts";
 import type { Consumers } from "@tollgate/services/messages";
+import { handleEach } from "@tollgate/services/messages";
+import { queueWebhooks } from "@tollgate/services/webhooks";
 
 /**
  * What each consuming domain does about each of its events (`CONSUMERS` in the contracts). A handler writes to the database
  * and orders jobs, nothing else; see docs/decisions/0020-consumers.md.
  */
-export const createConsumers = (): Consumers => ({});
+export const createConsumers = (): Consumers => ({
+  webhooks: handleEach(WEBHOOK_SUBJECTS, queueWebhooks),
+});

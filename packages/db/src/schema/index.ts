@@ -11,3 +11,4 @@ export * from "./oauth.ts";
 export * from "./onboarding.ts";
 export * from "./projects.ts";
 export * from "./usage.ts";
+export * from "./webhooks.ts";

@@ -31,6 +31,7 @@ const SAMPLES: { readonly [Name in EmailTemplateName]: unknown } = {
   passwordChanged: { recoverUrl: "https://app.example.test/recover" },
   recovery: { resetUrl: "https://app.example.test/reset?token=tgp_x", minutes: 10 },
   verification: { code: "K7QX2M9P", minutes: 5 },
+  webhookDisabled: { host: "hooks.example.test", reason: "failing", dashboardUrl: "https://app.example.test" },
   welcome: { gatewayUrl: "https://gateway.example.test", referenceUrl: "https://api.example.test/reference" },
 };
 

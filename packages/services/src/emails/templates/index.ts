@@ -13,6 +13,7 @@ import { passwordChanged } from "./passwordChanged.ts";
 import { recovery } from "./recovery.ts";
 import type { EmailTemplate } from "./template.ts";
 import { verification } from "./verification.ts";
+import { webhookDisabled } from "./webhookDisabled.ts";
 import { welcome } from "./welcome.ts";
 
 /** All mails that the product sends. */
@@ -29,6 +30,7 @@ export const EMAIL_TEMPLATES = {
   recovery,
   verification,
   welcome,
+  webhookDisabled,
 } as const;
 
 export type EmailTemplateName = keyof typeof EMAIL_TEMPLATES;

@@ -1,0 +1,14 @@
+export * from "./createEndpoint.ts";
+export * from "./deleteEndpoint.ts";
+export { deliverWebhooks } from "./deliverWebhooks.ts";
+export * from "./endpointSlots.ts";
+export * from "./listDeliveries.ts";
+export * from "./listEndpoints.ts";
+export * from "./listEventTypes.ts";
+export type { AnnouncedEvent } from "./queueWebhooks.ts";
+export { queueWebhooks } from "./queueWebhooks.ts";
+export * from "./redeliver.ts";
+export * from "./rotateSecret.ts";
+export * from "./sendTest.ts";
+export * from "./sweepWebhooks.ts";
+export * from "./updateEndpoint.ts";
