@@ -97,5 +97,5 @@ test("beside one dead endpoint with a long line before them, 99 live ones wait f
   const beside = await round("beside");
   const besideMs = await work([...Array.from({ length: BACKLOG }, () => dead.id), ...beside.jobs], beside.paths);
   // It hangs for 15 s an attempt: four of its sixty in front would be felt as seconds. A busy machine is not.
-  expect(besideMs).toBeLessThan(aloneMs * 2 + 1_000);
+  expect(besideMs).toBeLessThan(aloneMs * 2 + 1_500);
 }, 60_000);

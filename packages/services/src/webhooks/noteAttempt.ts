@@ -1,19 +1,19 @@
 import { webhooksEndpointDisabled } from "@tollgate/contracts";
 import type { WebhookAttempt } from "@tollgate/db";
-import { appendEvent, schema, withTransaction, writeAudit } from "@tollgate/db";
+import { appendEvent, schema, withSqlTransaction, withTransaction, writeAudit } from "@tollgate/db";
 import { and, eq } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import { queueEmail } from "../emails/queueEmail.ts";
 import { listResponsible } from "../notifications/audience.ts";
 import type { ClaimedDelivery } from "./deliverWebhooks.ts";
-import type { DeliveryRow, EndpointRow } from "./internal.ts";
+import type { EndpointRow } from "./internal.ts";
 import { endpointEventData } from "./internal.ts";
 import type { DeliveryPlan } from "./planAttempt.ts";
 import { planDelivery, planEndpoint } from "./planAttempt.ts";
 
 /** The log of a delivery keeps its last attempts. */
 const ATTEMPTS_KEPT = 20;
-const { webhookDeliveries: deliveries, webhookEndpoints: endpoints } = schema;
+const { webhookEndpoints: endpoints } = schema;
 
 /**
  * Writes down what an attempt came to, for the delivery and for its endpoint, and lets go of it. An attempt that no longer
@@ -29,33 +29,36 @@ export async function noteAttempt(
   const now = ctx.clock.now();
   const { status } = attempt;
   const plan = planDelivery({ attempts: delivery.attempts, status, retryAfterMs }, now);
-  return withTransaction(
-    ctx,
-    async (ctx) => {
-      const [row] = await ctx.db
-        .select({ attemptLog: deliveries.attemptLog })
-        .from(deliveries)
-        .where(isStillOurs(delivery));
-      if (row !== undefined) {
-        const attemptLog = [...row.attemptLog, attempt].slice(-ATTEMPTS_KEPT);
-        await ctx.db
-          .update(deliveries)
-          .set({ ...changeOf(plan, now), attemptLog, claimedUntil: null })
-          .where(isStillOurs(delivery));
-      }
-      const isEnabled = await noteHealth(ctx, endpoint, status, now);
-      return { isSuccess: plan.kind === "succeeded", isEnabled };
-    },
-    { isIdempotent: true },
-  );
+  await noteDelivery(ctx, delivery, plan, attempt, now);
+  return { isSuccess: plan.kind === "succeeded", isEnabled: await noteHealth(ctx, endpoint, status, now) };
 }
 
-const isStillOurs = ({ id, attempts }: ClaimedDelivery) =>
-  and(eq(deliveries.id, id), eq(deliveries.status, "pending"), eq(deliveries.attempts, attempts));
-
-function changeOf(plan: DeliveryPlan, now: Date): Partial<DeliveryRow> {
-  if (plan.kind === "retry") return { nextAttemptAt: plan.at };
-  return { status: plan.kind, completedAt: now };
+/**
+ * One statement on one row that it locks, under READ COMMITTED: deliveries that end at the same moment share pages of the
+ * index, which SERIALIZABLE would take for conflicts (docs/decisions/0017-leases-and-the-fold-lock-their-rows.md).
+ */
+async function noteDelivery(
+  ctx: ServiceContext,
+  delivery: ClaimedDelivery,
+  plan: DeliveryPlan,
+  attempt: WebhookAttempt,
+  now: Date,
+): Promise<void> {
+  const status = plan.kind === "retry" ? "pending" : plan.kind;
+  const nextAttemptAt = plan.kind === "retry" ? plan.at : now;
+  const completedAt = plan.kind === "retry" ? null : now;
+  const entry = JSON.stringify([attempt]);
+  await withSqlTransaction(
+    ctx.database,
+    (sql) => sql`
+      update webhook_deliveries set
+        status = ${status}, next_attempt_at = ${nextAttemptAt}, completed_at = ${completedAt}, claimed_until = null,
+        attempt_log =
+          case when jsonb_array_length(attempt_log) >= ${ATTEMPTS_KEPT} then attempt_log - 0 else attempt_log end
+          || ${entry}::text::jsonb
+      where id = ${delivery.id} and status = 'pending' and attempts = ${delivery.attempts}`,
+    { isIdempotent: true, isLockingItsRows: true },
+  );
 }
 
 /** @returns whether the endpoint is still to be delivered to */
@@ -66,20 +69,17 @@ async function noteHealth(
   now: Date,
 ): Promise<boolean> {
   const plan = planEndpoint(endpoint.failingSince, status, now);
-  switch (plan.kind) {
-    case "unchanged":
-      return true;
-    case "recovered":
-    case "failing":
-      await ctx.db
-        .update(endpoints)
-        .set({ failingSince: plan.kind === "failing" ? now : null })
-        .where(eq(endpoints.id, endpoint.id));
-      return true;
-    case "disable":
-      await disable(ctx, endpoint, plan.reason, now);
-      return false;
-  }
+  if (plan.kind === "unchanged") return true;
+  await withTransaction(
+    ctx,
+    async (ctx) => {
+      if (plan.kind === "disable") return disable(ctx, endpoint, plan.reason, now);
+      const failingSince = plan.kind === "failing" ? now : null;
+      await ctx.db.update(endpoints).set({ failingSince }).where(eq(endpoints.id, endpoint.id));
+    },
+    { isIdempotent: true },
+  );
+  return plan.kind !== "disable";
 }
 
 /** Switches an endpoint off and tells whoever is responsible for it, once. */
