@@ -5,6 +5,6 @@ export * from "./messages.ts";
 export * from "./migrate.ts";
 export * from "./pendingMigrations.ts";
 export type { LedgerLineDetail } from "./schema/balance.ts";
-export type { WebhookAttempt } from "./schema/webhooks.ts";
 export * as schema from "./schema/index.ts";
+export type { WebhookAttempt } from "./schema/webhooks.ts";
 export * from "./transaction.ts";
