@@ -6,7 +6,7 @@ import type { TollgateError } from "@tollgate/kernel";
 import type { RequestContext } from "@tollgate/routers";
 import { appRouter, toTollgateError } from "@tollgate/routers";
 import type { FailedCall } from "@tollgate/routers/http";
-import { createRestHandler, createTrpcHandler } from "@tollgate/routers/http";
+import { createEventsHandler, createRestHandler, createTrpcHandler, EVENTS_PATH } from "@tollgate/routers/http";
 import { LiveStreams } from "@tollgate/services/live";
 import type { AnyTRPCRouter, inferRouterContext } from "@trpc/server";
 import type { CorsPolicy } from "./cors.ts";
@@ -69,6 +69,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     prefix: "/rest/",
     onCall: (path, error, startedAtMs) => metrics.observeCall("rest", path, error, startedAtMs),
   });
+  const handleEvents = createEventsHandler({
+    ...shared,
+    onCall: (path, error, startedAtMs) => metrics.observeCall("rest", path, error, startedAtMs),
+  });
   const pages = await createPages({
     resources,
     dependencies: { ...options.dependencies, database: resources.database },
@@ -89,6 +93,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       const url = request.url ?? "";
       if (url.startsWith("/trpc/")) handleTrpc(request, response);
       else if (url.startsWith("/rest/")) handleRest(request, response);
+      else if (url === EVENTS_PATH || url.startsWith(`${EVENTS_PATH}?`)) handleEvents(request, response);
       else pages.routing(request, response);
     },
   );

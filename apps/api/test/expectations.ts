@@ -260,6 +260,9 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
   "usage.monthly": { answers: services(), input: ({ ids }) => ({ endpoints: [ids["ep"]] }) },
   "usage.calls": { answers: membersAndMachinery(EVERY_ROLE) },
   "usage.trace": { answers: membersAndMachinery(EVERY_ROLE) },
+  "usage.ingest": { answers: services() },
+  "usage.saveEvent": { answers: services() },
+  "usage.listEvents": { answers: membersAndMachinery(EVERY_ROLE) },
   "usage.live": { answers: membersAndMachinery(EVERY_ROLE) },
 
   "webhooks.createEndpoint": byOwner({ url: "https://example.com/webhooks", events: ["*"] }),

@@ -22,6 +22,9 @@ const COMES_LATER = "nothing has changed for anyone yet: the procedure that fini
 const VISITOR =
   "the page of a stranger says so, over and over; it is kept for statistics and touches no record of the product";
 
+const REPORT =
+  "a report of what has happened elsewhere, thousands a second: its row is its record, and changes nothing else";
+
 export const EXCEPTIONS: Exceptions = {
   "customers.exportData": { event: "a copy for the person alone: nothing changes, and nobody else is to act on it" },
   "customers.login": { permission: "anyone may try to sign in: the password is the permission" },
@@ -40,6 +43,8 @@ export const EXCEPTIONS: Exceptions = {
   "onboarding.requestEmailChange": { event: COMES_LATER },
   "onboarding.resetPassword": { permission: "the mailed token is the permission" },
   "onboarding.sendVerificationEmail": { permission: "anyone may begin to sign up" },
+  "usage.ingest": { audit: REPORT, event: REPORT },
+  "usage.saveEvent": { audit: REPORT, event: REPORT },
   "onboarding.track": { permission: VISITOR, audit: VISITOR, event: VISITOR },
 };
 

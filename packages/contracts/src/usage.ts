@@ -77,6 +77,8 @@ export const monthlyTotalInput = z.object({
 export const monthlyTotalDto = usageSums.extend({
   month: z.string(),
   endpoints: z.array(usageSums.extend({ endpointId: z.string(), api: z.string(), endpoint: z.string() })),
+  /** What services reported beyond calls; not charged. */
+  events: z.array(z.object({ table: z.string(), events: z.int() })),
 });
 export type MonthlyTotal = z.infer<typeof monthlyTotalDto>;
 
@@ -153,3 +155,109 @@ export const traceDto = z.object({
   grants: z.array(z.object({ grantId: z.string(), source: z.string(), amountMicros: microsOutput })),
 });
 export type Trace = z.infer<typeof traceDto>;
+
+/**
+ * Events in the CloudEvents format, version 1.0 (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md and
+ * formats/json-format.md): what services report of a project beyond its calls. They are counted and kept, never charged.
+ */
+export const EVENTS_MAX = 1_000;
+/** Of one event as JSON. The specification wants 64 KiB to pass everywhere. */
+export const EVENT_CHARACTERS_MAX = 65_536;
+
+// Together they are the key of an index, whose entries have at most 2,704 bytes: three for each of these characters.
+const SOURCE_CHARACTERS_MAX = 600;
+const ID_CHARACTERS_MAX = 250;
+
+/** What RFC 3986 lets no URI contain. */
+const NOT_IN_URI = /[\s<>"{}|\\^`]/;
+const uriReference = z
+  .string()
+  .min(1)
+  .max(SOURCE_CHARACTERS_MAX)
+  .refine((value) => !NOT_IN_URI.test(value), { error: "Must be a URI reference" });
+const EXTENSION_NAME = /^[a-z0-9]{1,20}$/;
+
+export const eventTable = z.string().min(1).max(200);
+
+export const cloudEvent = z
+  .object({
+    specversion: z.literal("1.0", { error: 'Must be "1.0"' }),
+    id: z.string().min(1).max(ID_CHARACTERS_MAX),
+    source: uriReference,
+    type: eventTable,
+    subject: z.string().min(1).max(1_000).nullish(),
+    time: z.iso.datetime({ offset: true, error: "Must be an instant in RFC 3339" }).nullish(),
+    datacontenttype: z
+      .string()
+      .max(200)
+      .regex(/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+\s*(;.*)?$/, { error: "Must be a media type" })
+      .nullish(),
+    dataschema: uriReference
+      .refine((value) => /^[a-z][a-z0-9+.-]*:/i.test(value), { error: "Must be a URI" })
+      .nullish(),
+    data: z.unknown().optional(),
+    data_base64: z
+      .string()
+      .regex(/^[A-Za-z0-9+/]*={0,2}$/, { error: "Must be Base64" })
+      .nullish(),
+  })
+  .catchall(
+    z.union([z.string(), z.boolean(), z.int32(), z.null()], {
+      error: "An extension is a text, a whole number or a yes or no",
+    }),
+  )
+  .superRefine((event, context) => {
+    for (const name of Object.keys(event)) {
+      if (name === "data_base64" || EXTENSION_NAME.test(name)) continue;
+      context.addIssue({ code: "custom", path: [name], message: "Must be lower-case letters and digits, at most 20" });
+    }
+    if (event.data != null && event.data_base64 != null) {
+      context.addIssue({ code: "custom", path: ["data_base64"], message: "Must not be there beside data" });
+    }
+  });
+export type CloudEvent = z.output<typeof cloudEvent>;
+
+export const ingestInput = z.object({
+  projectId: idSchema("project"),
+  /** CloudEvents. Each is judged by itself. */
+  events: z.array(z.unknown()).min(1).max(EVENTS_MAX),
+});
+
+/** What became of one event. An event that is sent again is answered as it was the first time. */
+export const ingestResult = z.object({
+  source: z.string().nullable(),
+  id: z.string().nullable(),
+  status: z.enum(["accepted", "rejected"]),
+  /** Why it was rejected, by attribute. */
+  issues: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+});
+export type IngestResult = z.infer<typeof ingestResult>;
+
+/** In the order of the events. */
+export const ingestDto = z.object({ results: z.array(ingestResult), accepted: z.int(), rejected: z.int() });
+export type Ingested = z.infer<typeof ingestDto>;
+
+export const saveEventInput = z.object({
+  projectId: idSchema("project"),
+  table: eventTable,
+  /** Saved again under the same id, it is there once. Without one it gets one. */
+  id: z.string().min(1).max(ID_CHARACTERS_MAX).optional(),
+  record: z.record(z.string(), z.json()),
+});
+export const savedEventDto = z.object({ id: z.string() });
+export type SavedEvent = z.infer<typeof savedEventDto>;
+
+export const listEventsInput = pageInput.extend({ projectId: idSchema("project"), table: eventTable });
+export const usageEventDto = z.object({
+  /** The event's own id, unique with its source. */
+  id: z.string(),
+  source: z.string(),
+  table: z.string(),
+  subject: z.string().nullable(),
+  occurredAt: z.date(),
+  receivedAt: z.date(),
+  /** What the event carries; text in Base64 where that is not JSON. */
+  record: z.unknown(),
+});
+export type UsageEvent = z.infer<typeof usageEventDto>;
+export const usageEventPage = pageOf(usageEventDto);

@@ -1,6 +1,9 @@
 import {
   callPage,
+  ingestDto,
+  ingestInput,
   listCallsInput,
+  listEventsInput,
   liveUsageDto,
   liveUsageInput,
   monthlyDto,
@@ -8,11 +11,24 @@ import {
   monthlyTotalDto,
   monthlyTotalInput,
   readUsageInput,
+  savedEventDto,
+  saveEventInput,
   traceDto,
   traceInput,
   usageDto,
+  usageEventPage,
 } from "@tollgate/contracts";
-import { listCalls, readMonthly, readMonthlyTotal, readUsage, traceCall, watchUsage } from "@tollgate/services/usage";
+import {
+  ingestEvents,
+  listCalls,
+  listEvents,
+  readMonthly,
+  readMonthlyTotal,
+  readUsage,
+  saveEvent,
+  traceCall,
+  watchUsage,
+} from "@tollgate/services/usage";
 import { streamStates } from "./live.ts";
 import { authenticatedProcedure, router, serviceProcedure } from "./trpc.ts";
 
@@ -49,6 +65,30 @@ export const usageRouter = router({
     .input(traceInput)
     .output(traceDto)
     .query(({ ctx, input }) => traceCall({ ctx, input })),
+
+  ingest: serviceProcedure
+    .meta({
+      description:
+        "Takes up to 1,000 CloudEvents 1.0 of a project, each once by its source and id; each has a result of its own.",
+      example: {
+        events: [{ specversion: "1.0", source: "/billing", id: "1042", type: "pages", data: { count: 3 } }],
+      },
+    })
+    .input(ingestInput)
+    .output(ingestDto)
+    .mutation(({ ctx, input }) => ingestEvents({ ctx, input })),
+
+  saveEvent: serviceProcedure
+    .meta({ description: "Keeps a record of a project for 35 days under the name of a table; with an id, once." })
+    .input(saveEventInput)
+    .output(savedEventDto)
+    .mutation(({ ctx, input }) => saveEvent({ ctx, input })),
+
+  listEvents: authenticatedProcedure
+    .meta({ description: "A project's events of one table, the last received first." })
+    .input(listEventsInput)
+    .output(usageEventPage)
+    .query(({ ctx, input }) => listEvents({ ctx, input })),
 
   live: authenticatedProcedure
     .meta({

@@ -47,6 +47,7 @@ export const PROJECT_PERMISSIONS = {
   "usage.calls": ["viewer"],
   "usage.trace": ["viewer"],
   "usage.live": ["viewer"],
+  "usage.listEvents": ["viewer"],
   "webhooks.list": ["developer"],
   "webhooks.createEndpoint": ["developer"],
   "webhooks.update": ["developer"],

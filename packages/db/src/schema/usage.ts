@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { boolean, check, index, integer, pgTable, primaryKey, smallint, text } from "drizzle-orm/pg-core";
+import { boolean, check, index, integer, jsonb, pgTable, primaryKey, smallint, text } from "drizzle-orm/pg-core";
 import { count, id, instant, int8, micros, oneOf } from "./columns.ts";
 import { KEY_MODES } from "./keys.ts";
 
@@ -98,4 +98,39 @@ export const accruals = pgTable(
     primaryKey({ columns: [t.billingAccountId, t.hour, t.projectId, t.endpointId, t.unitPriceMicros] }),
     index("accruals_unsettled_idx").on(t.hour, t.billingAccountId).where(sql`settled_micros < amount_micros`),
   ],
+);
+
+/**
+ * Events that services report of projects, each once: who sends one again, for any reason, finds it here. Kept for 35 days,
+ * so that is how long a repetition is recognised.
+ */
+export const usageEvents = pgTable(
+  "usage_events",
+  {
+    projectId: id("project_id").notNull(),
+    source: text("source").notNull(),
+    eventId: text("event_id").notNull(),
+    id: id().notNull(),
+    type: text("type").notNull(),
+    occurredAt: instant("occurred_at").notNull(),
+    receivedAt: instant("received_at").notNull(),
+    /** The whole event in CloudEvents' JSON format. */
+    event: jsonb("event").notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.projectId, t.source, t.eventId] }),
+    index("usage_events_type_idx").on(t.projectId, t.type, t.receivedAt, t.id),
+  ],
+);
+
+/** Events by the hour in which they happened; kept when the events are not. */
+export const usageEventsHourly = pgTable(
+  "usage_events_hourly",
+  {
+    projectId: id("project_id").notNull(),
+    hour: instant("hour").notNull(),
+    type: text("type").notNull(),
+    events: count("events").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.projectId, t.hour, t.type] })],
 );

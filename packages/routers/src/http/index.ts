@@ -1,3 +1,4 @@
+export * from "./createEventsHandler.ts";
 export * from "./createRestHandler.ts";
 export * from "./createTrpcHandler.ts";
 export * from "./procedureMap.ts";

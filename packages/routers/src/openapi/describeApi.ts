@@ -1,5 +1,6 @@
 import type { AnyTRPCProcedure, AnyTRPCRouter } from "@trpc/server";
 import { z } from "zod";
+import { EVENTS_PATH } from "../http/createEventsHandler.ts";
 import { inputsOf } from "../http/createRestHandler.ts";
 import { procedureMap } from "../http/procedureMap.ts";
 import type { Caller, ProcedureMeta } from "../trpc.ts";
@@ -68,7 +69,7 @@ export function describeApi(router: AnyTRPCRouter, options: { readonly serverUrl
     info: { title: "Tollgate", version: "0.1.0", description: DESCRIPTION },
     servers: [{ url: options.serverUrl }],
     tags: [...new Set(procedures.map(([path]) => domainOf(path)))].map((name) => ({ name })),
-    paths: Object.fromEntries(paths),
+    paths: { ...Object.fromEntries(paths), ...describeEvents(paths) },
     components: {
       schemas,
       responses: {
@@ -129,6 +130,29 @@ function describeProcedure(
       default: { $ref: "#/components/responses/Problem" },
     },
   };
+}
+
+/** `usage.ingest` for senders that speak CloudEvents over HTTP and not this API. */
+function describeEvents(paths: readonly (readonly [string, ApiDocument["paths"][string]])[]): ApiDocument["paths"] {
+  const ingest = paths.find(([, { post }]) => post.operationId === "usage.ingest")?.[1].post;
+  if (ingest === undefined) return {};
+  const event = { type: "object", required: ["specversion", "id", "source", "type"] };
+  const operation = {
+    ...ingest,
+    operationId: "usage.ingest.cloudevents",
+    summary: "CloudEvents over HTTP: structured, binary or a batch of at most 1,000.",
+    description: `CloudEvents over HTTP: structured, binary (attributes as \`ce-\` headers) or a batch of at most 1,000.\n\n${CALLERS.service}`,
+    parameters: [{ name: "projectId", in: "query", required: true, schema: { type: "string" } }],
+    requestBody: {
+      required: true,
+      content: {
+        "application/cloudevents+json": { schema: event },
+        "application/cloudevents-batch+json": { schema: { type: "array", items: event } },
+        "*/*": { schema: {} },
+      },
+    },
+  };
+  return { [EVENTS_PATH]: { post: operation as unknown as ApiOperation } };
 }
 
 const STREAM_ANSWER =

@@ -5,7 +5,9 @@ import { REFERENCE_SCRIPT, REFERENCE_STYLE } from "./referenceAssets.ts";
 
 /** A page that people can read, of the same document that machines get. */
 export function renderReference(document: ApiDocument): string {
-  const operations = Object.entries(document.paths).map(([path, { post }]) => ({ path, operation: post }));
+  const operations = Object.entries(document.paths)
+    .filter(([path]) => path.startsWith("/rest/"))
+    .map(([path, { post }]) => ({ path, operation: post }));
   const domains = document.tags.map(({ name }) => ({
     name,
     operations: operations.filter(({ operation }) => operation.tags[0] === name),

@@ -8,6 +8,9 @@ import { requireMember } from "../permissions.ts";
 import type { SumRow } from "./internal.ts";
 import { addSums, isServed, readNamedEndpoints, readPayer, toSums } from "./internal.ts";
 
+/** The tables with the most events; the names are the senders' and may be many. */
+const TABLES_MAX = 200;
+
 export interface EndpointSumRow extends SumRow {
   readonly endpoint_id: string;
 }
@@ -34,7 +37,16 @@ export async function readMonthlyTotal({
     endpoint: named.get(row.endpoint_id)?.endpoint ?? "",
     ...toSums(row),
   }));
-  return { month: month.id, ...addSums(endpoints), endpoints };
+  return { month: month.id, ...addSums(endpoints), endpoints, events: await countEvents(ctx, project.id, month) };
+}
+
+async function countEvents(ctx: ServiceContext, projectId: string, month: Period): Promise<MonthlyTotal["events"]> {
+  const rows = await ctx.db.execute<{ type: string; events: string }>(sql`
+    select type, sum(events) as events from usage_events_hourly
+    where project_id = ${projectId} and hour >= ${new Date(month.startMs).toISOString()}::timestamptz
+      and hour < ${new Date(month.endMs).toISOString()}::timestamptz
+    group by type order by sum(events) desc, type limit ${TABLES_MAX}`);
+  return rows.map((row) => ({ table: row.type, events: Number(row.events) }));
 }
 
 /** A project's live calls of a month by endpoint, the most charged first. */

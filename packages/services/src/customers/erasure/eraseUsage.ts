@@ -1,5 +1,5 @@
 import { schema } from "@tollgate/db";
-import { count, inArray } from "drizzle-orm";
+import { and, count, inArray } from "drizzle-orm";
 import type { ServiceContext } from "../../context.ts";
 import type { CustomerRow } from "../internal.ts";
 import { findOwnedAlone } from "../ownedAlone.ts";
@@ -8,12 +8,31 @@ import type { StepDetail } from "./steps.ts";
 /**
  * Usage names no person: a call is a project, a key, an endpoint and numbers, and what these ids stood for is erased by
  * the other steps. It stays, because every line of the ledger is proven by it; the single calls go with their retention.
- * What is noted here is how many of them are still there.
+ * What is noted here is how many of them are still there. The events that services reported hold whatever they wrote into
+ * them, so those are deleted, and their counts stay.
  */
 export async function eraseUsage(ctx: ServiceContext, customer: CustomerRow): Promise<StepDetail> {
   const { calls } = schema;
   const projectIds = await findOwnedAlone(ctx, customer.id);
-  if (projectIds.length === 0) return { projects: 0, callsUntilRetention: 0 };
+  if (projectIds.length === 0) return { projects: 0, callsUntilRetention: 0, eventsDeleted: 0 };
   const [row] = await ctx.db.select({ calls: count() }).from(calls).where(inArray(calls.projectId, projectIds));
-  return { projects: projectIds.length, callsUntilRetention: Number(row?.calls ?? 0) };
+  const eventsDeleted = await deleteEvents(ctx, projectIds);
+  return { projects: projectIds.length, callsUntilRetention: Number(row?.calls ?? 0), eventsDeleted };
+}
+
+const BATCH = 5_000;
+
+async function deleteEvents(ctx: ServiceContext, projectIds: readonly string[]): Promise<number> {
+  const { usageEvents } = schema;
+  const isTheirs = inArray(usageEvents.projectId, [...projectIds]);
+  let deleted = 0;
+  for (let batch = BATCH; batch === BATCH; deleted += batch) {
+    const some = ctx.db.select({ id: usageEvents.id }).from(usageEvents).where(isTheirs).limit(BATCH);
+    const rows = await ctx.db
+      .delete(usageEvents)
+      .where(and(isTheirs, inArray(usageEvents.id, some)))
+      .returning({ id: usageEvents.id });
+    batch = rows.length;
+  }
+  return deleted;
 }
