@@ -11,6 +11,7 @@ import type { ApiMetrics } from "./metrics.ts";
 import { addOauthReturn } from "./oauthReturn.ts";
 import type { ServerResources } from "./requestContext.ts";
 import { requestIdOf } from "./requestFacts.ts";
+import { addUnsubscribePage } from "./unsubscribePage.ts";
 
 /**
  * Everything that is not a call of a procedure: what machines probe and scrape, and what people read. None of it is hot,
@@ -39,6 +40,7 @@ export async function createPages(options: PageOptions): Promise<FastifyInstance
   addDocuments(app, options);
   addOauthReturn(app, options.resources);
   addExportDownload(app, options.resources);
+  await addUnsubscribePage(app, options.resources);
   await app.ready();
   return app;
 }

@@ -174,6 +174,7 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
   "emails.send": { answers: services(), input: ({ people: { viewer } }) => ({ to: viewer.email }) },
   "emails.listSent": { answers: operators(), input: ({ people: { viewer } }) => ({ to: viewer.email }) },
   "emails.suppress": { answers: operators(), input: viewerOf },
+  "emails.reportBounce": { answers: services(), input: viewerOf },
   "emails.unsuppress": { answers: operators(), input: viewerOf },
 
   "keys.generate": { answers: members(DEVELOPERS) },

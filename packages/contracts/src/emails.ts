@@ -38,6 +38,7 @@ export const emailPage = pageOf(emailDto);
 export const suppressionReason = z.enum(["bounce", "complaint", "unsubscribe", "manual"]);
 /** `unsubscribe` stops the mails that people may unsubscribe from; every other reason stops all. */
 export const suppressEmailInput = z.object({ email: emailInput, reason: suppressionReason.default("manual") });
+export const reportBounceInput = z.object({ email: emailInput, reason: z.enum(["bounce", "complaint"]) });
 export const unsuppressEmailInput = z.object({ email: emailInput });
 export const suppressionDto = z.object({ email: z.string(), reason: suppressionReason, createdAt: z.date() });
 export type Suppression = z.infer<typeof suppressionDto>;

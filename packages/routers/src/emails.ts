@@ -3,12 +3,13 @@ import {
   emailDto,
   emailPage,
   listSentInput,
+  reportBounceInput,
   sendEmailInput,
   suppressEmailInput,
   suppressionDto,
   unsuppressEmailInput,
 } from "@tollgate/contracts";
-import { listSentEmails, orderEmail, suppressEmail, unsuppressEmail } from "@tollgate/services/emails";
+import { listSentEmails, orderEmail, reportBounce, suppressEmail, unsuppressEmail } from "@tollgate/services/emails";
 import { adminProcedure, router, serviceProcedure } from "./trpc.ts";
 
 /** Mails: ordered by services, watched by operators. */
@@ -33,6 +34,12 @@ export const emailsRouter = router({
     .input(suppressEmailInput)
     .output(suppressionDto)
     .mutation(({ ctx, input }) => suppressEmail({ ctx, input })),
+
+  reportBounce: serviceProcedure
+    .meta({ description: "What a mail provider says of an address: no more mails go there." })
+    .input(reportBounceInput)
+    .output(suppressionDto)
+    .mutation(({ ctx, input }) => reportBounce({ ctx, input })),
 
   unsuppress: adminProcedure
     .meta({ description: "Lets an address get mails again." })

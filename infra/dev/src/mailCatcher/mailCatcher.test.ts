@@ -53,8 +53,21 @@ test("the page shows a message without letting it run anything or break out", as
   const [mail] = await list("x@example.com");
   const page = await (await fetch(`${catcher.httpUrl}/?id=${mail?.id}`)).text();
   expect(page).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");
-  expect(page).toContain('<iframe sandbox title="Message" srcdoc="&lt;img src=x onerror=&quot;alert(2)&quot;&gt;');
+  expect(page).toContain(
+    '<iframe sandbox="allow-popups allow-popups-to-escape-sandbox" title="Message" srcdoc="&lt;base',
+  );
+  expect(page).toContain("&lt;img src=x onerror=&quot;alert(2)&quot;&gt;");
   expect(page).not.toContain("<script>");
+});
+
+test("the page finds messages by what they say, and shows them as text as well", async () => {
+  await send("y@example.com", "Searched for", "<p>as HTML</p>");
+  await send("z@example.com", "Another");
+  const [mail] = await list("y@example.com");
+  const page = await (await fetch(`${catcher.httpUrl}/?q=searched&view=text&id=${mail?.id}`)).text();
+  expect(page).toContain("<pre>text of Searched for");
+  expect(page).not.toContain("Another");
+  expect(page).not.toContain("<iframe");
 });
 
 test("only the last thousand mails are kept", async () => {

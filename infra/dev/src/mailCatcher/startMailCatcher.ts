@@ -83,8 +83,10 @@ function createHttpServer(mailbox: Mailbox): Server {
       return answer(response, 204, "application/json", "");
     }
     if (route === "GET /") {
-      const shown = mailbox.find(Number(url.searchParams.get("id")));
-      return answer(response, 200, "text/html; charset=utf-8", renderMailPage(mailbox.list(), shown));
+      const { searchParams: query } = url;
+      const shown = mailbox.find(Number(query.get("id")));
+      const view = { shown, isText: query.get("view") === "text", search: query.get("q")?.trim() ?? "" };
+      return answer(response, 200, "text/html; charset=utf-8", renderMailPage(mailbox.list(), view));
     }
     return answer(response, 404, "application/json", JSON.stringify({ error: `No such page: ${route}` }));
   });

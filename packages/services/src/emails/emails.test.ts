@@ -5,6 +5,33 @@ import { EMAIL_TEMPLATES, isEmailTemplate, renderEmail } from "./templates/index
 import { renderLayout } from "./templates/layout.ts";
 
 const SAMPLES: { readonly [Name in EmailTemplateName]: unknown } = {
+  alert: {
+    title: "Spend of Weather",
+    text: "The project Weather spent $12.00 in the last hour; the rule is $10.00.",
+    isResolved: false,
+    dashboardUrl: "https://app.example.test",
+  },
+  invoice: {
+    invoiceNumber: "TG-2026-00042",
+    accountName: "Example GmbH",
+    period: "October 2026",
+    total: "$49.00",
+    isPaid: true,
+    invoiceUrl: "https://app.example.test/invoices/inv_x",
+  },
+  lowBalance: {
+    accountName: "Example GmbH",
+    available: "$3.20",
+    threshold: "$5.00",
+    dashboardUrl: "https://app.example.test",
+  },
+  paymentFailed: {
+    accountName: "Example GmbH",
+    amount: "$49.00",
+    why: "the card was declined.",
+    retriedOn: "27 November 2026",
+    dashboardUrl: "https://app.example.test",
+  },
   accountDeleted: { erasedOn: "22 December 2026" },
   alreadyRegistered: {},
   emailChange: { code: "K7QX2M9P", minutes: 15 },

@@ -6,6 +6,8 @@ export interface OutgoingMail {
   readonly html: string;
   /** The same each time the mail is tried, so that a mailbox that gets it twice can tell (RFC 5322, section 3.6.4). */
   readonly messageId: string;
+  /** For mails that people may unsubscribe from: a POST there does it (RFC 8058). */
+  readonly unsubscribeUrl?: string;
 }
 
 /** Whatever carries mails. It resolves when the next station has taken the mail, and throws when it has not. */

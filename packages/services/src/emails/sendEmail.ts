@@ -8,6 +8,7 @@ import type { MailTransport, OutgoingMail } from "./mailTransport.ts";
 import { MailRejectedError } from "./mailTransport.ts";
 import { suppressBounced } from "./suppressEmail.ts";
 import { isEmailTemplate, isOptionalEmail, renderEmail } from "./templates/index.ts";
+import { unsubscribeUrl } from "./unsubscribe.ts";
 
 /** A worker that sends a mail has it for so long; longer than the transport's own timeouts. */
 const CLAIM_MS = 2 * 60_000;
@@ -100,9 +101,12 @@ async function isSuppressed(ctx: ServiceContext, email: EmailRow): Promise<boole
 
 function compose(ctx: ServiceContext, email: EmailRow): OutgoingMail {
   if (!isEmailTemplate(email.template)) throw new MailRejectedError(`No such template: ${email.template}`);
-  const rendered = renderEmail(email.template, unsealData(ctx.settings.masterSecret, email.data));
+  const { template, recipient } = email;
+  const unsubscribe = isOptionalEmail(template) ? unsubscribeUrl(ctx, recipient) : undefined;
+  const rendered = renderEmail(template, unsealData(ctx.settings.masterSecret, email.data), unsubscribe);
   const host = new URL(ctx.settings.publicApiUrl).hostname;
-  return { ...rendered, to: email.recipient, messageId: `<${email.id}@${host}>` };
+  const mail = { ...rendered, to: recipient, messageId: `<${email.id}@${host}>` };
+  return unsubscribe === undefined ? mail : { ...mail, unsubscribeUrl: unsubscribe };
 }
 
 async function noteFailure(ctx: ServiceContext, email: EmailRow, failure: unknown): Promise<"deferred" | "failed"> {

@@ -56,10 +56,16 @@ function toMessage(mail: OutgoingMail, from: string) {
     html: mail.html,
     messageId: mail.messageId,
     // Keeps mailboxes on holiday from answering (RFC 3834).
-    headers: { "Auto-Submitted": "auto-generated" },
+    headers: { "Auto-Submitted": "auto-generated", ...unsubscribeHeaders(mail) },
     disableFileAccess: true,
     disableUrlAccess: true,
   };
+}
+
+/** What lets a mail program offer its own button (RFC 2369, and RFC 8058 for the single click). */
+function unsubscribeHeaders({ unsubscribeUrl }: OutgoingMail): Record<string, string> {
+  if (unsubscribeUrl === undefined) return {};
+  return { "List-Unsubscribe": `<${unsubscribeUrl}>`, "List-Unsubscribe-Post": "List-Unsubscribe=One-Click" };
 }
 
 /** A 5xx answer to the envelope or the message. A 5xx to the login is our own mistake, and is tried again. */
@@ -69,8 +75,11 @@ function isRejection(error: unknown): boolean {
   return (code === "EENVELOPE" || code === "EMESSAGE") && typeof responseCode === "number" && responseCode >= 500;
 }
 
-/** The enhanced status of the answer (RFC 3463): 5.1.1 and 5.1.10 say that there is no such mailbox. */
+/**
+ * The enhanced status of the answer (RFC 3463, RFC 7505): there is no such mailbox (5.1.1, 5.1.6), no such domain (5.1.2) or
+ * none that takes mail (5.1.10), or the mailbox is switched off (5.2.1).
+ */
 function namesBadMailbox(error: unknown): boolean {
   const { response } = error as { response?: unknown };
-  return typeof response === "string" && /\b5\.1\.(?:1|10)\b/.test(response);
+  return typeof response === "string" && /\b5\.(?:1\.(?:1|2|6|10)|2\.1)\b/.test(response);
 }

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
-import type { Suppression, suppressEmailInput } from "@tollgate/contracts";
+import type { reportBounceInput, Suppression, suppressEmailInput } from "@tollgate/contracts";
 import { emailsSuppressed } from "@tollgate/contracts";
 import { appendEvent, schema, withTransaction, writeAudit } from "@tollgate/db";
 import { and, eq, ne } from "drizzle-orm";
 import type { z } from "zod";
 import type { ServiceContext, Verb } from "../context.ts";
-import { requireAdmin } from "../permissions.ts";
+import { requireAdmin, requireService } from "../permissions.ts";
 
 const { emailSuppressions } = schema;
 type SuppressionRow = typeof emailSuppressions.$inferSelect;
@@ -22,6 +22,15 @@ export async function suppressEmail({ ctx, input }: Verb<z.output<typeof suppres
 /** A mailbox that does not exist gets no more mails; the work of whoever was told so. */
 export async function suppressBounced(ctx: ServiceContext, email: string): Promise<void> {
   await withTransaction(ctx, (ctx) => suppress(ctx, email, "bounce"), { isIdempotent: true });
+}
+
+/**
+ * What a mail provider says of an address, for the service that listens to it: a bounce for good or a complaint. No more
+ * mails go there. @throws TollgateError UNAUTHORIZED, FORBIDDEN
+ */
+export async function reportBounce({ ctx, input }: Verb<z.output<typeof reportBounceInput>>): Promise<Suppression> {
+  requireService(ctx);
+  return withTransaction(ctx, (ctx) => suppress(ctx, input.email, input.reason), { isIdempotent: true });
 }
 
 async function suppress(ctx: ServiceContext, email: string, reason: SuppressionRow["reason"]): Promise<SuppressionRow> {

@@ -1,15 +1,19 @@
 import type { z } from "zod";
 import { accountDeleted } from "./accountDeleted.ts";
+import { alert } from "./alert.ts";
 import { alreadyRegistered } from "./alreadyRegistered.ts";
 import { emailChange } from "./emailChange.ts";
 import { emailChangeNotice } from "./emailChangeNotice.ts";
 import { emailInUse } from "./emailInUse.ts";
 import { exportReady } from "./exportReady.ts";
 import { invite } from "./invite.ts";
+import { invoice } from "./invoice.ts";
 import { keyLeaked } from "./keyLeaked.ts";
 import type { RenderedEmail } from "./layout.ts";
 import { renderLayout } from "./layout.ts";
+import { lowBalance } from "./lowBalance.ts";
 import { passwordChanged } from "./passwordChanged.ts";
+import { paymentFailed } from "./paymentFailed.ts";
 import { recovery } from "./recovery.ts";
 import type { EmailTemplate } from "./template.ts";
 import { verification } from "./verification.ts";
@@ -18,6 +22,10 @@ import { welcome } from "./welcome.ts";
 
 /** All mails that the product sends. */
 export const EMAIL_TEMPLATES = {
+  alert,
+  invoice,
+  lowBalance,
+  paymentFailed,
   accountDeleted,
   alreadyRegistered,
   emailChange,
@@ -47,7 +55,7 @@ export function isOptionalEmail(name: EmailTemplateName): boolean {
 }
 
 /** A mail as it goes out. @throws ZodError when the data is not what the template must be told */
-export function renderEmail(name: EmailTemplateName, data: unknown): RenderedEmail {
+export function renderEmail(name: EmailTemplateName, data: unknown, unsubscribeUrl?: string): RenderedEmail {
   const template: EmailTemplate<z.ZodType> = EMAIL_TEMPLATES[name];
-  return renderLayout(template.compose(template.data.parse(data)));
+  return renderLayout(template.compose(template.data.parse(data)), unsubscribeUrl);
 }

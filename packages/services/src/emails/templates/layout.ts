@@ -22,14 +22,20 @@ export interface RenderedEmail {
   readonly html: string;
 }
 
-export function renderLayout(content: EmailContent): RenderedEmail {
-  return { subject: content.subject, text: renderText(content), html: renderHtml(content) };
+/** `unsubscribeUrl`: for mails that people may unsubscribe from, the way to do so. */
+export function renderLayout(content: EmailContent, unsubscribeUrl?: string): RenderedEmail {
+  return {
+    subject: content.subject,
+    text: renderText(content, unsubscribeUrl),
+    html: renderHtml(content, unsubscribeUrl),
+  };
 }
 
 const SIGNATURE = "Tollgate";
 
-function renderText(content: EmailContent): string {
-  return `${[content.heading, ...content.blocks.map(blockText), `-- \n${SIGNATURE}`].join("\n\n")}\n`;
+function renderText(content: EmailContent, unsubscribeUrl: string | undefined): string {
+  const end = unsubscribeUrl === undefined ? SIGNATURE : `${SIGNATURE}\n\nUnsubscribe: ${unsubscribeUrl}`;
+  return `${[content.heading, ...content.blocks.map(blockText), `-- \n${end}`].join("\n\n")}\n`;
 }
 
 function blockText(block: EmailBlock): string {
@@ -47,7 +53,7 @@ function blockText(block: EmailBlock): string {
 const FONT = "-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";
 const MONOSPACE = "ui-monospace,SFMono-Regular,Menlo,Consolas,monospace";
 
-function renderHtml(content: EmailContent): string {
+function renderHtml(content: EmailContent, unsubscribeUrl: string | undefined): string {
   const heading = escapeHtml(content.heading);
   return `<!doctype html>
 <html lang="en">
@@ -77,11 +83,16 @@ function renderHtml(content: EmailContent): string {
 ${content.blocks.map(renderBlock).join("\n")}
 </td></tr>
 </table>
+${unsubscribeUrl === undefined ? "" : renderUnsubscribe(unsubscribeUrl)}
 </td></tr>
 </table>
 </body>
 </html>
 `;
+}
+
+function renderUnsubscribe(url: string): string {
+  return `<p class="soft" style="margin:16px 0 0;font-family:${FONT};font-size:12px;line-height:1.6;color:#6a7180;">You get this mail because you have an account. <a class="soft" href="${escapeHtml(url)}" style="color:#6a7180;">Unsubscribe</a></p>`;
 }
 
 function renderBlock(block: EmailBlock): string {
