@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { publishApiInput } from "@tollgate/contracts";
 import { TollgateError } from "@tollgate/kernel";
-import type { OpenapiDocument } from "../src/catalog/assertOpenapi.ts";
 import { assertEndpointsInOpenapi, assertOpenapi } from "../src/catalog/assertOpenapi.ts";
+import type { OpenapiDocument } from "../src/catalog/openapiDocument.ts";
 
 /**
  * Tries what `catalog.publish` does to a document on those that real makers publish, and prints a table. Documents are

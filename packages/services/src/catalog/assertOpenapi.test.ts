@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import type { OpenapiDocument } from "./assertOpenapi.ts";
 import { assertEndpointsInOpenapi, assertOpenapi } from "./assertOpenapi.ts";
+import type { OpenapiDocument } from "./openapiDocument.ts";
 
 const require = createRequire(import.meta.url);
 const GALAXY = require.resolve("@scalar/galaxy/3.1.json");

@@ -1,16 +1,14 @@
 import type { FieldIssue } from "@tollgate/kernel";
 import { badRequest } from "@tollgate/kernel";
+import type { OpenapiDocument } from "./openapiDocument.ts";
+import { pathItemOf } from "./openapiDocument.ts";
 import { OpenapiValidator } from "./openapiValidator.ts";
 
 /**
  * The document that an API is published with. It must be a valid OpenAPI 3.0 or 3.1 document and stand on its own: a
  * reference to a file or another host is refused, and nothing is fetched while it is checked.
  */
-export type OpenapiDocument = Record<string, unknown>;
-
 const DOCUMENT_BYTES_MAX = 16 * 1024 * 1024;
-/** References that refer to references, at most. */
-const REFERENCES_MAX = 10;
 
 const validator = new OpenapiValidator();
 
@@ -37,10 +35,9 @@ export function assertEndpointsInOpenapi(
   document: OpenapiDocument,
   endpoints: readonly { readonly name: string; readonly method: string; readonly path: string }[],
 ): void {
-  const paths = isObject(document["paths"]) ? document["paths"] : {};
   const issues: FieldIssue[] = [];
   for (const [index, endpoint] of endpoints.entries()) {
-    const item = Object.hasOwn(paths, endpoint.path) ? resolveItem(document, paths[endpoint.path]) : undefined;
+    const item = pathItemOf(document, endpoint.path);
     if (item === undefined) {
       issues.push({
         path: `endpoints.${index}.path`,
@@ -54,29 +51,6 @@ export function assertEndpointsInOpenapi(
   if (issues.length > 0) {
     throw badRequest("Every endpoint must be an operation of the OpenAPI document", { issues });
   }
-}
-
-/** The path item itself, or the one that it refers to; undefined when there is none. */
-function resolveItem(document: OpenapiDocument, item: unknown): Record<string, unknown> | undefined {
-  let current = item;
-  for (let hops = 0; isObject(current) && typeof current["$ref"] === "string"; hops += 1) {
-    if (hops === REFERENCES_MAX) return undefined;
-    current = resolvePointer(document, current["$ref"]);
-  }
-  return isObject(current) ? current : undefined;
-}
-
-/** What a JSON pointer (RFC 6901) in a fragment points at. */
-function resolvePointer(document: OpenapiDocument, reference: string): unknown {
-  let current: unknown = document;
-  for (const part of reference.split("/").slice(1)) {
-    const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
-    current =
-      typeof current === "object" && current !== null && Object.hasOwn(current, key)
-        ? Reflect.get(current, key)
-        : undefined;
-  }
-  return current;
 }
 
 interface Place {
@@ -100,9 +74,6 @@ function findOutsideReference(document: OpenapiDocument): string | undefined {
 function pathOf(place: Place): string {
   return place.parent === undefined ? "" : `${pathOf(place.parent)}${place.key}.`;
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const invalid = (path: string, message: string) =>
   badRequest("The OpenAPI document is not valid", { reason: "openapi_invalid", issues: [{ path, message }] });

@@ -7,8 +7,8 @@ import { schema } from "@tollgate/db";
 import { newId, notFound, TollgateError } from "@tollgate/kernel";
 import { asc, eq, inArray, sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
-import type { OpenapiDocument } from "./assertOpenapi.ts";
 import { assertOpenapi } from "./assertOpenapi.ts";
+import type { OpenapiDocument } from "./openapiDocument.ts";
 import type { EndpointFacts, EndpointPlan, PriceVersion } from "./planEndpoints.ts";
 import { priceAt } from "./planEndpoints.ts";
 

@@ -20,7 +20,7 @@ export interface ValidatorLimits {
   readonly idleMs: number;
 }
 
-const LIMITS: ValidatorLimits = { timeoutMs: 30_000, memoryMb: 1_024, waitingMax: 32, idleMs: 30_000 };
+const LIMITS: ValidatorLimits = { timeoutMs: 60_000, memoryMb: 1_024, waitingMax: 32, idleMs: 30_000 };
 
 /**
  * Plain text, as a thread is started with the same few lines from sources, from tests and from a bundle. Nothing is

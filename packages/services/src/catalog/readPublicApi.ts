@@ -2,6 +2,7 @@ import type { apiRefInput, PublicApi } from "@tollgate/contracts";
 import { notFound } from "@tollgate/kernel";
 import type { z } from "zod";
 import type { Verb } from "../context.ts";
+import { exampleRequest } from "./exampleRequest.ts";
 import { apiRemoved, findApi, loadEndpoints, toEndpoint, toSummary } from "./internal.ts";
 import { makeSnippets } from "./snippets.ts";
 
@@ -23,7 +24,8 @@ export async function readPublicApi({ ctx, input }: Verb<z.output<typeof apiRefI
       .filter((endpoint) => endpoint.retiredAt === null)
       .map((each) => {
         const endpoint = toEndpoint(each, now);
-        return { ...endpoint, ...makeSnippets(ctx.settings.publicGatewayUrl, row.name, endpoint) };
+        const example = exampleRequest(row.openapi, endpoint);
+        return { ...endpoint, ...makeSnippets(ctx.settings.publicGatewayUrl, row.name, endpoint, example) };
       }),
   };
 }
