@@ -1,6 +1,16 @@
 import { parseArgs } from "node:util";
 
-export const PARTS = ["gateway", "latency", "memory", "sockets", "fold", "keys", "control", "identity"] as const;
+export const PARTS = [
+  "gateway",
+  "latency",
+  "memory",
+  "sockets",
+  "fold",
+  "keys",
+  "control",
+  "identity",
+  "catalog",
+] as const;
 export type Part = (typeof PARTS)[number];
 
 /** How long things are measured. */

@@ -1,5 +1,6 @@
 import type { RunningServers } from "@tollgate/dev/servers";
 import { choosePort } from "@tollgate/dev/servers";
+import { benchCatalog } from "./catalog/benchCatalog.ts";
 import { benchControl } from "./control/benchControl.ts";
 import { benchFold } from "./fold/benchFold.ts";
 import { benchGateway, measurePeaks } from "./gateway/benchGateway.ts";
@@ -32,6 +33,7 @@ export async function runParts(run: Run): Promise<void> {
   if (parts.includes("keys")) show(await benchKeys(place, callMicros));
   if (parts.includes("control")) show(await benchControl(place));
   if (parts.includes("identity")) await benchIdentity(place, servers, show);
+  if (parts.includes("catalog")) show(await benchCatalog(place, servers));
 }
 
 const needsGateway = (part: Part): boolean => ["gateway", "latency", "memory", "sockets"].includes(part);
