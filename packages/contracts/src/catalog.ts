@@ -237,26 +237,25 @@ export const searchResult = z.object({ items: z.array(apiSummaryDto) });
 export const categoriesDto = z.object({ items: z.array(z.object({ category: z.string(), apis: z.int() })) });
 export type Categories = z.infer<typeof categoriesDto>;
 
-export const pricingDto = z.object({
-  items: z.array(
-    z.object({
-      name: z.string(),
-      displayName: z.string(),
-      endpoints: z.array(
-        endpointDto.pick({
-          name: true,
-          method: true,
-          path: true,
-          priceMicros: true,
-          nextPrices: true,
-          freePerMonth: true,
-          unit: true,
-          maxUnits: true,
-        }),
-      ),
-    }),
-  ),
-});
+export const pricingInput = pageInput;
+export const pricingDto = pageOf(
+  z.object({
+    name: z.string(),
+    displayName: z.string(),
+    endpoints: z.array(
+      endpointDto.pick({
+        name: true,
+        method: true,
+        path: true,
+        priceMicros: true,
+        nextPrices: true,
+        freePerMonth: true,
+        unit: true,
+        maxUnits: true,
+      }),
+    ),
+  }),
+);
 export type Pricing = z.infer<typeof pricingDto>;
 
 const apiEventData = z.object({ apiId: z.string(), name: z.string() });

@@ -7,6 +7,7 @@ import {
   deprecateApiInput,
   listApisInput,
   pricingDto,
+  pricingInput,
   publicApiDto,
   publishApiInput,
   searchApisInput,
@@ -99,7 +100,8 @@ export const catalogRouter = router({
     .query(({ ctx }) => listCategories({ ctx })),
 
   pricing: publicProcedure
-    .meta({ description: "What every published endpoint costs now, and from when that changes." })
+    .meta({ description: "What published endpoints cost now, and from when that changes; the newest APIs first." })
+    .input(pricingInput)
     .output(pricingDto)
-    .query(({ ctx }) => listPricing({ ctx })),
+    .query(({ ctx, input }) => listPricing({ ctx, input })),
 });

@@ -15,6 +15,9 @@ import { priceAt } from "./planEndpoints.ts";
 /** Reading and writing an API with its endpoints and prices. */
 const { apis, endpointPrices, endpoints } = schema;
 
+/** Far below the parameters that a statement may have. */
+const APIS_AT_ONCE = 5_000;
+
 export type ApiRow = typeof apis.$inferSelect;
 
 /** What a list shows: everything but the documents. */
@@ -72,20 +75,22 @@ export async function lockLiveApi(ctx: ServiceContext, name: string): Promise<Ap
 export const apiRemoved = (name: string): TollgateError =>
   new TollgateError("GONE", `The API ${name} was removed`, { reason: "api_removed" });
 
-/** The endpoints of some APIs with the price in force and those to come, in two statements. */
+/** The endpoints of some APIs with the price in force and those to come, in two statements for each few thousand APIs. */
 export async function loadEndpoints(
   ctx: DbContext,
   apiIds: readonly string[],
 ): Promise<Map<string, (EndpointFacts & { readonly apiId: string })[]>> {
   const byApi = new Map<string, (EndpointFacts & { readonly apiId: string })[]>(apiIds.map((id) => [id, []]));
-  if (apiIds.length === 0) return byApi;
-  const rows = await ctx.db
-    .select()
-    .from(endpoints)
-    .where(inArray(endpoints.apiId, [...apiIds]))
-    .orderBy(asc(endpoints.createdAt), asc(endpoints.name));
-  const prices = await loadPrices(ctx, apiIds);
-  for (const row of rows) byApi.get(row.apiId)?.push({ ...row, prices: prices.get(row.id) ?? [] });
+  for (let start = 0; start < apiIds.length; start += APIS_AT_ONCE) {
+    const batch = apiIds.slice(start, start + APIS_AT_ONCE);
+    const rows = await ctx.db
+      .select()
+      .from(endpoints)
+      .where(inArray(endpoints.apiId, batch))
+      .orderBy(asc(endpoints.createdAt), asc(endpoints.name));
+    const prices = await loadPrices(ctx, batch);
+    for (const row of rows) byApi.get(row.apiId)?.push({ ...row, prices: prices.get(row.id) ?? [] });
+  }
   return byApi;
 }
 

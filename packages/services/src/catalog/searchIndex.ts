@@ -39,6 +39,7 @@ export class SearchIndex {
     tokenize: (text, field) => indexWords(text, { isTitle: field === "name" || field === "displayName" }),
     processTerm: (word) => word,
   });
+  #byPopularity: readonly Entry[] | undefined;
   #version: string | undefined;
   #syncing: Promise<void> = Promise.resolve();
 
@@ -102,12 +103,17 @@ export class SearchIndex {
     return [...this.#entries.values()].filter(({ titles }) => titles.some((title) => title.includes(part)));
   }
 
+  /** The popular ones first. Put in order once for each state of the catalogue. */
   #all(isWanted: (entry: Entry) => boolean, limit: number): ApiSummary[] {
-    return [...this.#entries.values()]
-      .filter(isWanted)
-      .map(({ summary }) => summary)
-      .sort((a, b) => b.popularity - a.popularity || (a.name < b.name ? -1 : 1))
-      .slice(0, limit);
+    this.#byPopularity ??= [...this.#entries.values()].sort(
+      ({ summary: a }, { summary: b }) => b.popularity - a.popularity || (a.name < b.name ? -1 : 1),
+    );
+    const wanted: ApiSummary[] = [];
+    for (const entry of this.#byPopularity) {
+      if (wanted.length === limit) break;
+      if (isWanted(entry)) wanted.push(entry.summary);
+    }
+    return wanted;
   }
 
   async #sync(ctx: DbContext, version: string): Promise<void> {
@@ -127,6 +133,7 @@ export class SearchIndex {
         .where(inArray(apis.id, [...batch.keys()]));
       for (const row of summaries) this.#put(toSummary(row), batch.get(row.id) ?? "");
     }
+    this.#byPopularity = undefined;
     this.#version = version;
   }
 
