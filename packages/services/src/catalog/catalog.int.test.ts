@@ -127,6 +127,40 @@ test("a price is a version: the old one counts until the new one begins, and the
   expect(after?.endpoints.map((each) => each.prices.length)).toEqual([1, 1]);
 });
 
+test("an announced price is taken back by the present one for the same instant", async () => {
+  const name = newName();
+  await publish(name);
+  const effectiveFrom = new Date(fixture.clock.nowMs() + 60_000);
+  const announce = (priceMicros: string) => update({ name, effectiveFrom, endpoints: [{ name: "now", priceMicros }] });
+  await announce("2000");
+  await announce("1000");
+  fixture.clock.advanceMs(60_001);
+  const [api] = (await loadCatalogue({ ctx: system() })).apis.filter((each) => each.name === name);
+  const now = api?.endpoints.find((each) => each.name === "now");
+  expect(priceAt(now?.prices ?? [], fixture.clock.now())).toBe(1_000n);
+});
+
+test("each field of an API changes by its own name, and nothing else does", async () => {
+  const name = newName();
+  let before = await publish(name, { icon: "https://icons.test/a.svg", examples: [{ title: "a" }] });
+  const changes = {
+    displayName: "Other",
+    description: "Other.",
+    category: "other",
+    icon: "https://icons.test/b.svg",
+    examples: [{ title: "b" }],
+    upstreamUrls: ["https://upstream.test"],
+    deleteDataUrl: "https://upstream.test/delete",
+  } as const;
+  for (const [field, value] of Object.entries(changes)) {
+    fixture.clock.advanceMs(1);
+    const after = await update({ name, [field]: value });
+    expect(after).toEqual({ ...before, [field]: value, updatedAt: fixture.clock.now() });
+    before = after;
+  }
+  expect((await update({ name, icon: null })).icon).toBeNull();
+});
+
 test("a price cannot begin in the past", async () => {
   const name = newName();
   await publish(name);
