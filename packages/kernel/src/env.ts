@@ -22,12 +22,22 @@ export const splitList = (text: string): readonly string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== "");
 
+/** One or several addresses separated by commas. */
+const addresses = (scheme: string) =>
+  z.string().refine((text) => splitList(text).length > 0 && splitList(text).every((one) => isAddress(one, scheme)), {
+    error: "Must be an address, or several separated by commas",
+  });
+
+const isAddress = (text: string, scheme: string): boolean =>
+  URL.canParse(text.includes("://") ? text : `${scheme}://${text}`);
+
 /** Variables that every process reads. */
 export const commonEnv = {
   NODE_ENV: z.enum(["development", "test", "production"]).default("development"),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
   DATABASE_URL: z.url(),
   REDIS_URL: z.url(),
-  NATS_URL: z.string().min(1),
-  ETCD_URL: z.url(),
+  /** One address, or several of the same cluster separated by commas; so with etcd. */
+  NATS_URL: addresses("nats"),
+  ETCD_URL: addresses("http"),
 };

@@ -2,6 +2,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { connect } from "@nats-io/transport-node";
 import type { Logger } from "@tollgate/kernel";
 import { delay } from "@tollgate/kernel";
+import { natsServers } from "./natsServers.ts";
 
 /**
  * The connection of one process to NATS. It connects in the background and for ever, so a process starts and lives
@@ -72,7 +73,7 @@ export class PushBus {
     while (!this.#stopping.signal.aborted) {
       try {
         const connection = await connect({
-          servers: this.#url.replace(/^nats:\/\//, ""),
+          ...natsServers(this.#url),
           name: this.#name,
           timeout: 2_000,
           maxReconnectAttempts: -1,
