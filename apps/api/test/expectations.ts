@@ -92,6 +92,12 @@ const DEVELOPERS: Members = ["owner", "admin", "developer"];
 const ADMINS: Members = ["owner", "admin"];
 
 export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expectation[]>> = {
+  "admin.audit": { answers: operators() },
+  "admin.impersonate": { answers: operators() },
+  "admin.invariants": { answers: operators() },
+  "admin.deadLetters.list": { answers: operators() },
+  "admin.deadLetters.replay": { answers: operators(), input: () => ({ consumer: "nobody" }), isWholeInput: true },
+  "admin.deadLetters.discard": { answers: operators(), input: () => ({ consumer: "nobody" }), isWholeInput: true },
   "admin.config.get": { answers: operators(), input: () => ({ name: "margin" }) },
   "admin.config.set": { answers: operators(), input: () => ({ name: "margin", value: 0.4 }), isWholeInput: true },
   "admin.config.history": { answers: operators(), input: () => ({ name: "margin" }) },

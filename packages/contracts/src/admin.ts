@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { apiNameInput } from "./catalog.ts";
 import { defineEvent } from "./definitions.ts";
-import { pageInput, pageOf } from "./primitives.ts";
+import { idSchema, instantInput, pageInput, pageOf } from "./primitives.ts";
 
 /** What operators do about the deployment itself. */
 
@@ -163,4 +163,55 @@ export const settingChangePage = pageOf(settingChangeDto);
 export const adminSettingChanged = defineEvent(
   "admin.settingChanged",
   z.object({ setting: z.string(), revision: z.int() }),
+);
+
+export const auditEntryDto = z.object({
+  id: z.string(),
+  /** `customer:cus_…`, `service:…`, `system:…` or `anonymous`. */
+  actor: z.string(),
+  /** The procedure: `keys.revoke`. */
+  action: z.string(),
+  /** The record's id. */
+  subject: z.string(),
+  before: z.record(z.string(), z.unknown()).nullable(),
+  after: z.record(z.string(), z.unknown()).nullable(),
+  requestId: z.string(),
+  ip: z.string().nullable(),
+  createdAt: z.date(),
+});
+export type AuditEntry = z.infer<typeof auditEntryDto>;
+export const auditPage = pageOf(auditEntryDto);
+export const listAuditInput = pageInput
+  .extend({
+    /** As entries name it; a customer's id alone is enough. */
+    actor: z
+      .string()
+      .regex(/^[A-Za-z0-9_:.-]{1,100}$/, { error: "Must be an actor, for example customer:cus_… or service:billing" })
+      .optional(),
+    /** A procedure or the beginning of its name: `keys.`. */
+    action: z
+      .string()
+      .regex(/^[A-Za-z][A-Za-z0-9.]{0,99}$/, { error: "Must be the beginning of an action, for example keys." })
+      .optional(),
+    subject: z.string().min(1).max(100).optional(),
+    from: instantInput.optional(),
+    /** Up to but without this instant. */
+    to: instantInput.optional(),
+  })
+  .refine(({ from, to }) => from === undefined || to === undefined || from < to, {
+    error: "Must be later than from",
+    path: ["to"],
+  });
+
+export const impersonateInput = z.object({
+  customerId: idSchema("customer"),
+  /** For the audit. */
+  reason: z.string().trim().min(1, { error: "Must say why" }).max(500),
+});
+/** A token that reads what the customer reads and changes nothing. It says who holds it (`act`, RFC 8693). */
+export const impersonationDto = z.object({ accessToken: z.string(), expiresAt: z.date(), customerId: z.string() });
+export type Impersonation = z.infer<typeof impersonationDto>;
+export const adminImpersonated = defineEvent(
+  "admin.impersonated",
+  z.object({ customerId: z.string(), operatorId: z.string() }),
 );

@@ -1,5 +1,11 @@
 import type { z } from "zod";
-import { adminSecretDeleted, adminSecretSet, adminSecretsRewrapped, adminSettingChanged } from "./admin.ts";
+import {
+  adminImpersonated,
+  adminSecretDeleted,
+  adminSecretSet,
+  adminSecretsRewrapped,
+  adminSettingChanged,
+} from "./admin.ts";
 import { balanceCredited, balanceDebited } from "./balance.ts";
 import { catalogDeprecated, catalogPublished, catalogRemoved, catalogUpdated } from "./catalog.ts";
 import {
@@ -28,6 +34,7 @@ import {
   keysUnblocked,
   keysUpdated,
 } from "./keys.ts";
+import { adminDeadLetterDiscarded, adminDeadLetterReplayed } from "./messages.ts";
 import { oauthLinked, oauthUnlinked } from "./oauth.ts";
 import {
   projectsCreated,
@@ -57,6 +64,9 @@ export const EVENTS = [
   adminSecretDeleted,
   adminSecretsRewrapped,
   adminSettingChanged,
+  adminImpersonated,
+  adminDeadLetterReplayed,
+  adminDeadLetterDiscarded,
   balanceCredited,
   balanceDebited,
   catalogPublished,

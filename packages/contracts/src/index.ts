@@ -2,6 +2,7 @@ export * from "./admin.ts";
 export * from "./balance.ts";
 export * from "./billing.ts";
 export * from "./catalog.ts";
+export * from "./checks.ts";
 export * from "./customers.ts";
 export * from "./definitions.ts";
 export * from "./emails.ts";

@@ -1,4 +1,4 @@
-import { actorName, newId } from "@tollgate/kernel";
+import { actorName, isReadOnly, newId, readOnly } from "@tollgate/kernel";
 import { auditLog } from "./schema/admin.ts";
 import type { DbContext } from "./transaction.ts";
 
@@ -11,9 +11,14 @@ export interface AuditEntry {
   readonly after?: object;
 }
 
-/** Writes who did what, in the mutation's own transaction. Secrets and hashes do not belong in `before` or `after`. */
+/**
+ * Writes who did what, in the mutation's own transaction. Secrets and hashes do not belong in `before` or `after`.
+ * Every mutation comes through here, so this is also where one by an actor who may only read ends.
+ * @throws TollgateError FORBIDDEN `impersonation_is_read_only`
+ */
 export async function writeAudit(ctx: DbContext, entry: AuditEntry): Promise<void> {
   if (!ctx.isInTransaction) throw new Error(`${entry.action} must be audited inside its transaction`);
+  if (isReadOnly(ctx.actor)) throw readOnly();
   await ctx.db.insert(auditLog).values({
     id: newId("audit"),
     actor: actorName(ctx.actor),

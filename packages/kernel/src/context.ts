@@ -10,6 +10,8 @@ export type Actor =
       readonly sessionId: string;
       /** An operator of this deployment; the contract calls this caller `admin`. */
       readonly isOperator: boolean;
+      /** The operator who looks through the customer's eyes. Such an actor changes nothing. */
+      readonly impersonatedBy?: string;
     }
   | { readonly kind: "service"; readonly service: string }
   | { readonly kind: "system"; readonly task: string };
@@ -44,5 +46,7 @@ export function actorName(actor: Actor): string {
   }
 }
 
+/** Whether an actor may read and nothing else. */
+export const isReadOnly = (actor: Actor): boolean => actor.kind === "customer" && actor.impersonatedBy !== undefined;
 export const isAdmin = (actor: Actor): boolean => actor.kind === "customer" && actor.isOperator;
 export const isService = (actor: Actor): boolean => actor.kind === "service" || actor.kind === "system";

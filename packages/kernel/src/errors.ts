@@ -92,6 +92,13 @@ export function forbidden(message: string, options?: TollgateErrorOptions): Toll
   return new TollgateError("FORBIDDEN", message, options);
 }
 
+/** The answer to an operator who looks through a customer's eyes and would change something. */
+export function readOnly(): TollgateError {
+  return forbidden("This token was made to look at things: it changes nothing", {
+    reason: "impersonation_is_read_only",
+  });
+}
+
 export function unavailable(message: string, options?: TollgateErrorOptions): TollgateError {
   return new TollgateError("UNAVAILABLE", message, { retryAfterSeconds: 1, ...options });
 }

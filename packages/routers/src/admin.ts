@@ -1,10 +1,19 @@
 import {
+  auditPage,
   configDto,
   configHistoryInput,
+  deadLetterPage,
   deleteSecretInput,
   doneDto,
   getConfigInput,
+  impersonateInput,
+  impersonationDto,
+  invariantList,
+  listAuditInput,
+  listDeadLettersInput,
   listSecretsInput,
+  pickDeadLettersInput,
+  pickedDeadLettersDto,
   rewrappedDto,
   rollbackConfigInput,
   secretDto,
@@ -16,18 +25,76 @@ import {
 } from "@tollgate/contracts";
 import {
   deleteSecret,
+  discardDeadLetters,
   getConfig,
+  impersonate,
+  listAudit,
   listConfigHistory,
+  listDeadLetters,
   listSecrets,
+  replayDeadLetters,
   rewrapSecrets,
   rollbackConfig,
   setConfig,
   setSecret,
 } from "@tollgate/services/admin";
+import { listInvariants } from "@tollgate/services/checks";
 import { adminProcedure, router } from "./trpc.ts";
 
 /** What operators do about the deployment itself. */
 export const adminRouter = router({
+  audit: adminProcedure
+    .meta({
+      description:
+        "Who did what to which record, newest first: by actor, by the beginning of an action, by record, by time.",
+      example: { action: "keys.", limit: 20 },
+    })
+    .input(listAuditInput)
+    .output(auditPage)
+    .query(({ ctx, input }) => listAudit({ ctx, input })),
+
+  impersonate: adminProcedure
+    .meta({
+      description:
+        "A token that sees what a customer sees for 15 minutes and changes nothing. It ends with your session.",
+      example: { customerId: "cus_4fDq8ZkT2mXw9bNcR7LpVa", reason: "Ticket 4711" },
+    })
+    .input(impersonateInput)
+    .output(impersonationDto)
+    .mutation(({ ctx, input }) => impersonate({ ctx, input })),
+
+  invariants: adminProcedure
+    .meta({ description: "How each check of the ledger and of metering went when it last ran." })
+    .output(invariantList)
+    .query(({ ctx }) => listInvariants({ ctx })),
+
+  /** Events that consumers gave up. */
+  deadLetters: router({
+    list: adminProcedure
+      .meta({ description: "Events that a consumer could not handle after all its attempts, the latest first." })
+      .input(listDeadLettersInput)
+      .output(deadLetterPage)
+      .query(({ ctx, input }) => listDeadLetters({ ctx, input })),
+
+    replay: adminProcedure
+      .meta({
+        description: "Has one dead letter, or those of a consumer, handled again by that consumer and no other.",
+        example: { consumer: "webhooks" },
+      })
+      .input(pickDeadLettersInput)
+      .output(pickedDeadLettersDto)
+      .mutation(({ ctx, input }) => replayDeadLetters({ ctx, input })),
+
+    discard: adminProcedure
+      .meta({
+        description: "Gives up one dead letter, or those of a consumer, for good.",
+        example: { consumer: "webhooks" },
+      })
+      .input(pickDeadLettersInput)
+      .output(pickedDeadLettersDto)
+      .mutation(({ ctx, input }) => discardDeadLetters({ ctx, input })),
+  }),
+
   /** Settings that change everywhere within a second. */
   config: router({
     get: adminProcedure

@@ -1,6 +1,6 @@
 import { isConnectionFailure, isSerializationConflict, retryRead } from "@tollgate/db";
 import type { Actor } from "@tollgate/kernel";
-import { forbidden, isAdmin, isService, unauthorized, unavailable } from "@tollgate/kernel";
+import { forbidden, isAdmin, isReadOnly, isService, readOnly, unauthorized, unavailable } from "@tollgate/kernel";
 import { initTRPC } from "@trpc/server";
 import type { z } from "zod";
 import type { RequestContext } from "./context.ts";
@@ -80,9 +80,10 @@ async function requireOperator(ctx: RequestContext): Promise<void> {
 }
 
 const procedureFor = (caller: Caller, assertMayCall: (actor: Actor) => void) =>
-  publicProcedure.meta({ caller }).use(async ({ ctx, next }) => {
+  publicProcedure.meta({ caller }).use(async ({ ctx, type, next }) => {
     const actor = await ctx.authenticate();
     if (actor.kind === "anonymous") throw unauthorized();
+    if (type === "mutation" && isReadOnly(actor)) throw readOnly();
     assertMayCall(actor);
     return next({ ctx: { actor } });
   });

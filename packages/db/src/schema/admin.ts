@@ -20,8 +20,9 @@ export const auditLog = pgTable(
   },
   (t) => [
     index("audit_log_created_at_idx").on(t.createdAt, t.id),
-    index("audit_log_subject_idx").on(t.subject, t.createdAt),
-    index("audit_log_actor_idx").on(t.actor, t.createdAt),
+    index("audit_log_subject_created_at_idx").on(t.subject, t.createdAt, t.id),
+    index("audit_log_actor_created_at_idx").on(t.actor, t.createdAt, t.id),
+    index("audit_log_action_created_at_idx").on(t.action, t.createdAt, t.id),
   ],
 );
 

@@ -3,6 +3,7 @@ export * from "./balance.ts";
 export * from "./billing.ts";
 export * from "./budgets.ts";
 export * from "./catalog.ts";
+export * from "./checks.ts";
 export * from "./customers.ts";
 export * from "./emails.ts";
 export * from "./keys.ts";

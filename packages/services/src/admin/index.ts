@@ -1,11 +1,16 @@
 export * from "./deleteSecret.ts";
+export * from "./discardDeadLetters.ts";
 export { getConfig } from "./getConfig.ts";
+export * from "./impersonate.ts";
 export type { ConfigContext } from "./internal.ts";
+export * from "./listAudit.ts";
 export { listConfigHistory } from "./listConfigHistory.ts";
+export * from "./listDeadLetters.ts";
 export * from "./listSecrets.ts";
 export * from "./loadUpstreamSecrets.ts";
 export { openConfig } from "./openConfig.ts";
 export { recordSettings } from "./recordSettings.ts";
+export * from "./replayDeadLetters.ts";
 export * from "./rewrapSecrets.ts";
 export { rollbackConfig } from "./rollbackConfig.ts";
 export { setConfig } from "./setConfig.ts";

@@ -1,3 +1,4 @@
 export { BOOK_CHECKS } from "./bookChecks.ts";
 export * from "./checkBooks.ts";
+export * from "./listInvariants.ts";
 export * from "./runChecks.ts";

@@ -71,24 +71,39 @@ export class AccessTokenAuthenticator {
   }
 
   async #check(token: string, entry: Entry): Promise<CustomerActor> {
-    const { customerId, sessionId } = entry.claims;
+    const { customerId, sessionId, impersonatedBy } = entry.claims;
     const askedAt = this.#options.clock.now();
-    const { sql } = this.#options.database;
-    const [row] = await retryRead(
-      () => sql<{ is_operator: boolean }[]>`
-        select c.is_operator
-        from sessions s
-        join customers c on c.id = s.customer_id
-        where s.id = ${sessionId} and s.customer_id = ${customerId} and s.revoked_at is null
-          and s.expires_at > ${askedAt} and c.status = 'verified' and c.deleted_at is null`,
-    );
-    if (row === undefined) {
+    const row = await retryRead(() => this.#findHolder(impersonatedBy ?? customerId, sessionId, askedAt));
+    const isStanding =
+      impersonatedBy === undefined || (row?.is_operator === true && (await retryRead(() => this.#maySee(customerId))));
+    if (row === undefined || !isStanding) {
       this.#entries.delete(token);
       throw unauthorized("This session has ended: sign in again", { reason: "session_ended" });
     }
-    entry.actor = { kind: "customer", customerId, sessionId, isOperator: row.is_operator };
+    entry.actor =
+      impersonatedBy === undefined
+        ? { kind: "customer", customerId, sessionId, isOperator: row.is_operator }
+        : { kind: "customer", customerId, sessionId, isOperator: false, impersonatedBy };
     entry.checkedAtMs = askedAt.getTime();
     return entry.actor;
+  }
+
+  /** Whose session it is, if it stands. */
+  async #findHolder(customerId: string, sessionId: string, at: Date): Promise<{ is_operator: boolean } | undefined> {
+    const [row] = await this.#options.database.sql<{ is_operator: boolean }[]>`
+      select c.is_operator
+      from sessions s
+      join customers c on c.id = s.customer_id
+      where s.id = ${sessionId} and s.customer_id = ${customerId} and s.revoked_at is null
+        and s.expires_at > ${at} and c.status = 'verified' and c.deleted_at is null`;
+    return row;
+  }
+
+  /** Whether an operator may look through the eyes of this customer, who may be banned and may not be an operator. */
+  async #maySee(customerId: string): Promise<boolean> {
+    const rows = await this.#options.database.sql`
+      select id from customers where id = ${customerId} and deleted_at is null and not is_operator`;
+    return rows.length > 0;
   }
 }
 

@@ -27,6 +27,8 @@ export interface AccessClaims {
   readonly customerId: string;
   readonly sessionId: string;
   readonly isOperator: boolean;
+  /** The operator who looks through the customer's eyes; the session is then the operator's. */
+  readonly impersonatedBy?: string;
   /** Milliseconds since the epoch. */
   readonly expiresAtMs: number;
 }
@@ -67,7 +69,9 @@ export class TokenIssuer {
   ): Promise<{ readonly accessToken: string; readonly expiresAt: Date }> {
     const now = this.#nowSeconds();
     const expires = now + ACCESS_TOKEN_SECONDS;
-    const payload = { sid: claims.sessionId, op: claims.isOperator };
+    // Who acts for whom: https://www.rfc-editor.org/rfc/rfc8693#section-4.1
+    const act = claims.impersonatedBy === undefined ? {} : { act: { sub: claims.impersonatedBy } };
+    const payload = { sid: claims.sessionId, op: claims.isOperator, ...act };
     const accessToken = await this.#sign(ACCESS_TYPE, this.#accessAudience, claims.customerId, payload, now, expires);
     return { accessToken, expiresAt: new Date(expires * 1_000) };
   }
@@ -75,11 +79,14 @@ export class TokenIssuer {
   /** @throws TollgateError UNAUTHORIZED `invalid_token`, `token_expired` */
   async verifyAccessToken(token: string): Promise<AccessClaims> {
     const payload = await this.#verify(token);
-    const { sub, sid, op, exp } = payload;
-    if (sub === undefined || exp === undefined || typeof sid !== "string" || typeof op !== "boolean") {
+    const { sub, sid, op, exp, act } = payload;
+    const impersonatedBy = act === undefined ? undefined : (act as { sub?: unknown }).sub;
+    const isActValid = act === undefined || (typeof impersonatedBy === "string" && op === false);
+    if (!isActValid || sub === undefined || exp === undefined || typeof sid !== "string" || typeof op !== "boolean") {
       throw invalidToken();
     }
-    return { customerId: sub, sessionId: sid, isOperator: op, expiresAtMs: exp * 1_000 };
+    const claims = { customerId: sub, sessionId: sid, isOperator: op, expiresAtMs: exp * 1_000 };
+    return typeof impersonatedBy === "string" ? { ...claims, impersonatedBy } : claims;
   }
 
   /**
