@@ -9,6 +9,9 @@ import type { Gateway } from "./gateway.ts";
 import { handleCall } from "./handleCall.ts";
 import { handleUpgrade } from "./sockets/handleUpgrade.ts";
 
+/** More than any client sends. Node would forget those beyond its own limit, and with them maybe what the body is. */
+const HEADERS_MAX = 100;
+
 /** What the probes say of each dependency. */
 export type Readiness = () => { readonly isReady: boolean; readonly dependencies: Readonly<Record<string, string>> };
 
@@ -30,6 +33,10 @@ export function createGatewayServer(gateway: Gateway, readiness: Readiness): Ser
     },
     (request, response) => {
       const url = request.url ?? "/";
+      if (request.rawHeaders.length > HEADERS_MAX * 2) {
+        response.writeHead(431, { connection: "close" }).end();
+        return;
+      }
       // An offer without `Connection: upgrade` is none: nobody may take it up further on.
       if (request.headers.upgrade !== undefined) delete request.headers.upgrade;
       if (url.startsWith("/v1/")) {
@@ -61,6 +68,17 @@ export function createGatewayServer(gateway: Gateway, readiness: Readiness): Ser
       }
     },
   );
+  server.maxHeadersCount = 0;
+  // A client that waits for a go-ahead gets it when its call is forwarded. One that is refused has not sent its body and
+  // never will: what it sends next would be taken for it, so the connection ends.
+  server.on("checkContinue", (request, response) => {
+    response.shouldKeepAlive = false;
+    server.emit("request", request, response);
+  });
+  server.on("connect", (_, socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.end("HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  });
   // An HTTP server's connections are TCP sockets; the type allows for others.
   server.on("upgrade", (request, socket, head) => handleUpgrade(gateway, server, request, socket as Socket, head));
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {

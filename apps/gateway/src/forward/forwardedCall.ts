@@ -16,7 +16,7 @@ import type { SpoolWaiter } from "../spool/spool.ts";
 import { BodyMeter } from "./bodyMeter.ts";
 import type { AnswerHead } from "./headers.ts";
 import { hasHeader, readAnswerHead, requestHeaders, traceparentOf } from "./headers.ts";
-import { readKey } from "./target.ts";
+import { readKey, withoutKey } from "./target.ts";
 import type { UpstreamTarget } from "./upstreamPools.ts";
 
 /**
@@ -34,6 +34,9 @@ const SMALL_BODY_BYTES = 4_096;
 const REASON_PHRASE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 type Phase = "waiting" | "streaming" | "recording" | "done";
+
+/** What an instance answers for whom nothing stands behind; its other errors are its callers' or its own. */
+const isGatewayFailure = (status: number): boolean => status >= 502 && status <= 504;
 
 export interface Route {
   readonly api: RoutedApi;
@@ -65,6 +68,7 @@ export class ForwardedCall implements SpoolWaiter {
   #status = 0;
   #statusMessage = "";
   #head: AnswerHead | undefined;
+  #trailers: AnswerHead | undefined;
   #answerBytes = 0;
   #finalChunk: Buffer | undefined;
   #failure: Refusal | undefined;
@@ -126,9 +130,15 @@ export class ForwardedCall implements SpoolWaiter {
 
   #dispatch(token: UpstreamToken): void {
     if (this.#phase !== "waiting") return;
-    const { api, endpoint, path } = this.#route;
-    const nowMs = this.#tries === 0 ? this.#startedAtMs : this.#gateway.clock.nowMs();
-    const target = this.#gateway.upstreams.choose(api.name, api.upstreamUrls, nowMs, this.#target);
+    const { api, endpoint } = this.#route;
+    const { headers: incoming, rawHeaders } = this.#request;
+    const key = readKey(incoming.authorization);
+    const path = withoutKey(this.#route.path, key);
+    if (path === undefined) {
+      this.#fail(REFUSALS.badPath);
+      return;
+    }
+    const target = this.#gateway.upstreams.choose(api.name, api.upstreamUrls, this.#target);
     const { credentials } = api;
     if (target === undefined || credentials?.isSealed === true) {
       this.#fail(target === undefined ? REFUSALS.noUpstream : REFUSALS.credentials);
@@ -138,8 +148,7 @@ export class ForwardedCall implements SpoolWaiter {
     this.#tries += 1;
     this.#isAtTarget = true;
     target.inFlight += 1;
-    const { headers: incoming, rawHeaders } = this.#request;
-    const headers = requestHeaders(rawHeaders, incoming.connection);
+    const headers = requestHeaders(rawHeaders, incoming.connection, key);
     headers.push(credentials?.tokenHeader ?? "authorization", token.authorization);
     headers.push("traceparent", traceparentOf(incoming["traceparent"] as string | undefined));
     headers.push("tollgate-call-id", this.#callId);
@@ -157,6 +166,8 @@ export class ForwardedCall implements SpoolWaiter {
 
   #requestBody(): BodyMeter | IncomingMessage | null {
     const { headers } = this.#request;
+    // The decision has been taken: now the client may send what it holds back until then.
+    if (headers.expect !== undefined) this.#response.writeContinue();
     if (headers["transfer-encoding"] !== undefined) {
       const meter = new BodyMeter(this.#route.endpoint.bodyBytesMax);
       this.#request.pipe(meter);
@@ -181,7 +192,8 @@ export class ForwardedCall implements SpoolWaiter {
     this.#statusMessage =
       statusMessage === STATUS_CODES[status] || !REASON_PHRASE.test(statusMessage) ? "" : statusMessage;
     this.#head = readAnswerHead(rawHeaders);
-    this.#target?.succeeded();
+    if (isGatewayFailure(status)) this.#target?.failed();
+    else this.#target?.succeeded();
     // A stream's head goes out at once, even if its first event takes its time. A body of known length comes along with it.
     if (this.#head.contentLength < 0) setImmediate(() => this.#flushHead());
     return true;
@@ -215,7 +227,8 @@ export class ForwardedCall implements SpoolWaiter {
     return isFlowing;
   }
 
-  onComplete(): void {
+  onComplete(rawTrailers: Buffer[] | null): void {
+    if (rawTrailers !== null && rawTrailers.length > 0) this.#trailers = readAnswerHead(rawTrailers);
     this.#leaveTarget();
     if (this.#phase === "done" || this.#phase === "recording") return;
     this.#settle(this.#status);
@@ -238,7 +251,7 @@ export class ForwardedCall implements SpoolWaiter {
   }
 
   #retryOrFail(code: string): void {
-    this.#target?.failed(this.#gateway.clock.nowMs());
+    this.#target?.failed();
     const token = this.#caller.tokens.get(this.#route.api.name);
     // An upstream that takes too long has the call already, and the caller has waited as long as it was told.
     const isTooSlow = code.endsWith("TIMEOUT") && code !== "UND_ERR_CONNECT_TIMEOUT";
@@ -295,7 +308,9 @@ export class ForwardedCall implements SpoolWaiter {
       case "millisecond":
         return Math.min(Math.ceil(performance.now() - this.#startedTick), unitsMax);
       default: {
-        const units = this.#head?.units ?? -1;
+        // An upstream that streams may know only at the end; what it says last counts.
+        const stated = this.#trailers?.units ?? -1;
+        const units = stated >= 0 ? stated : (this.#head?.units ?? -1);
         return units < 0 ? unitsMax : Math.min(units, unitsMax);
       }
     }
@@ -362,7 +377,7 @@ export class ForwardedCall implements SpoolWaiter {
     }
     if (this.#response.destroyed) return;
     if (!wasStreaming) this.#writeHead(true);
-    else if (this.#isMeasured()) this.#response.addTrailers({ "Tollgate-Price": String(this.#chargedMicros) });
+    else this.#addTrailers();
     const chunk = this.#finalChunk;
     // A small body leaves in one piece with its head: as text of the same bytes, which node puts behind the head's text.
     if (chunk !== undefined && !wasStreaming && chunk.length <= SMALL_BODY_BYTES) {
@@ -428,8 +443,22 @@ export class ForwardedCall implements SpoolWaiter {
 
   /** Whether the price is known only when the last byte has come. */
   #isMeasured(): boolean {
-    const { unit } = this.#route.endpoint;
-    return this.#reservation.outcome === "charged" && (unit === "byte" || unit === "millisecond");
+    const { endpoint } = this.#route;
+    if (this.#reservation.outcome !== "charged") return false;
+    if (endpoint.isMeasured) return true;
+    // The upstream has not counted yet, and may still do so in a trailer.
+    const head = this.#head;
+    return endpoint.unit !== "call" && head !== undefined && head.units < 0 && head.contentLength < 0;
+  }
+
+  #addTrailers(): void {
+    const trailers: [string, string][] = [];
+    const { headers } = this.#trailers ?? { headers: [] };
+    for (let index = 0; index < headers.length; index += 2) {
+      trailers.push([headers[index] as string, headers[index + 1] as string]);
+    }
+    if (this.#isMeasured()) trailers.push(["Tollgate-Price", String(this.#chargedMicros)]);
+    if (trailers.length > 0) this.#response.addTrailers(trailers);
   }
 
   #writeHead(isComplete: boolean): void {

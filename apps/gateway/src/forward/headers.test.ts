@@ -24,17 +24,17 @@ describe("headers for the upstream", () => {
       "Expect",
     ];
     const raw = [...stopped, ...spoofed].flatMap((name) => [name, "x"]);
-    expect(requestHeaders([...raw, "X-Mine", "1", "Accept", "a", "accept", "b"], undefined)).toEqual([
+    expect(requestHeaders([...raw, "X-Mine", "1", "Accept", "a", "accept", "b"], undefined, undefined)).toEqual([
       ...["X-Mine", "1", "Accept", "a", "accept", "b"],
     ]);
   });
 
   it("leave out what Connection names, however it is spelled", () => {
-    expect(requestHeaders(["X-One", "1", "x-TWO", "2", "X-Three", "3"], " Close , X-ONE,x-two ")).toEqual([
+    expect(requestHeaders(["X-One", "1", "x-TWO", "2", "X-Three", "3"], " Close , X-ONE,x-two ", undefined)).toEqual([
       "X-Three",
       "3",
     ]);
-    expect(requestHeaders(["X-One", "1"], "keep-alive")).toEqual(["X-One", "1"]);
+    expect(requestHeaders(["X-One", "1"], "keep-alive", undefined)).toEqual(["X-One", "1"]);
   });
 });
 

@@ -56,14 +56,23 @@ class HeaderFilter {
 const toUpstream = new HeaderFilter(NOT_TO_UPSTREAM);
 const toClient = new HeaderFilter(NOT_TO_CLIENT);
 
-/** The request's headers without what stops here; `connection` may name more that do. */
-export function requestHeaders(rawHeaders: readonly string[], connection: string | undefined): string[] {
+/**
+ * The request's headers without what stops here; `connection` may name more that do. A header that says the caller's key
+ * stops as well, whatever its name.
+ */
+export function requestHeaders(
+  rawHeaders: readonly string[],
+  connection: string | undefined,
+  key: string | undefined,
+): string[] {
   const named = namedByConnection(connection);
   const headers: string[] = [];
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string;
     if (toUpstream.stops(name) || named?.has(name.toLowerCase()) === true) continue;
-    headers.push(name, rawHeaders[index + 1] as string);
+    const value = rawHeaders[index + 1] as string;
+    if (key !== undefined && value.length >= key.length && value.includes(key)) continue;
+    headers.push(name, value);
   }
   return headers;
 }

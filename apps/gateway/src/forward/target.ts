@@ -49,6 +49,22 @@ export function upstreamPath(path: string, hasParameters: boolean, rest: string)
   return isComplete && next === segments.length ? filled : undefined;
 }
 
+/**
+ * The path without the query parameters that say the caller's key.
+ * @returns undefined when the key is in the path itself, which cannot be forwarded without it
+ */
+export function withoutKey(path: string, key: string | undefined): string | undefined {
+  if (key === undefined || key === "" || !path.includes(key)) return path;
+  const question = path.indexOf("?");
+  const pathname = question === -1 ? path : path.slice(0, question);
+  if (pathname.includes(key)) return undefined;
+  const kept = path
+    .slice(question + 1)
+    .split("&")
+    .filter((pair) => !pair.includes(key));
+  return kept.length === 0 ? pathname : `${pathname}?${kept.join("&")}`;
+}
+
 function isPlainSegment(segment: string): boolean {
   if (segment === "") return false;
   let decoded: string;

@@ -4,7 +4,7 @@ import { Pool } from "undici";
 /**
  * Connections to upstream instances: a pool of keep-alive connections for each, the choice among an API's instances by
  * the power of two choices (of two at random, the one with fewer calls in flight), and the setting aside of instances
- * that fail, with one call at a time let through to see whether they are back.
+ * that fail, until a probe of ours finds that they answer again.
  */
 export class UpstreamTarget {
   readonly url: string;
@@ -13,12 +13,18 @@ export class UpstreamTarget {
   readonly basePath: string;
   readonly pool: Pool;
   inFlight = 0;
+  /** Set aside: calls go to others, if there are any. */
+  isEjected = false;
+  readonly #healthPath: string | undefined;
   #failures = 0;
-  #ejectedUntilMs = 0;
+  #ejections = 0;
+  #probe: NodeJS.Timeout | undefined;
 
-  constructor(url: string, connections: number) {
+  /** @param healthPath answers below 500 while the instance is well; without one any answer will do */
+  constructor(url: string, connections: number, healthPath?: string) {
     const parsed = new URL(url);
     this.url = url;
+    this.#healthPath = healthPath;
     this.host = parsed.host;
     this.basePath = parsed.pathname.replace(/\/$/, "");
     this.pool = new Pool(parsed.origin, {
@@ -32,33 +38,74 @@ export class UpstreamTarget {
     });
   }
 
-  /** Ejected, and not yet due for a trial. */
-  isEjected(nowMs: number): boolean {
-    return nowMs < this.#ejectedUntilMs;
-  }
-
   succeeded(): void {
     this.#failures = 0;
+    if (this.#ejections > 0) this.#restore();
   }
 
-  /** Three failures in a row eject an instance for a second, then two, and so on up to half a minute. */
-  failed(nowMs: number): void {
+  /** Three failures in a row set an instance aside for a second, then two, and so on up to half a minute. */
+  failed(): void {
     this.#failures += 1;
-    if (this.#failures < FAILURES_TO_EJECT) return;
-    const backoffMs = Math.min(EJECT_MS * 2 ** (this.#failures - FAILURES_TO_EJECT), EJECT_MAX_MS);
-    this.#ejectedUntilMs = nowMs + backoffMs;
+    if (this.#failures >= FAILURES_TO_EJECT && !this.isEjected) this.#eject();
+  }
+
+  /** @param isHard whether calls in flight are given up */
+  async close(isHard: boolean): Promise<void> {
+    clearTimeout(this.#probe);
+    await (isHard ? this.pool.destroy() : this.pool.close());
+  }
+
+  #eject(): void {
+    this.isEjected = true;
+    const backoffMs = Math.min(EJECT_MS * 2 ** this.#ejections, EJECT_MAX_MS);
+    this.#ejections += 1;
+    this.#probe = setTimeout(() => void this.#ask(), backoffMs).unref();
+  }
+
+  /** Whether it answers again. One that does is on trial: its next failure sets it aside for longer. */
+  async #ask(): Promise<void> {
+    if (!this.isEjected) return;
+    const path = this.basePath + (this.#healthPath ?? "/");
+    const headers = { "user-agent": "tollgate-probe" };
+    try {
+      const answer = await this.pool.request({
+        path,
+        method: "GET",
+        headers,
+        headersTimeout: PROBE_MS,
+        bodyTimeout: PROBE_MS,
+      });
+      await answer.body.dump();
+      if (this.#healthPath !== undefined && answer.statusCode >= 500) throw new Error("Not well");
+      this.isEjected = false;
+      this.#failures = FAILURES_TO_EJECT - 1;
+    } catch {
+      // Still away, or not well: that is what the probe wanted to know.
+      if (!this.pool.destroyed && !this.pool.closed) this.#eject();
+    }
+  }
+
+  #restore(): void {
+    clearTimeout(this.#probe);
+    this.isEjected = false;
+    this.#ejections = 0;
   }
 }
 
 const FAILURES_TO_EJECT = 3;
 const EJECT_MS = 1_000;
 const EJECT_MAX_MS = 30_000;
+const PROBE_MS = 1_000;
 
 interface ApiTargets {
   readonly instances: readonly UpstreamInstance[];
   readonly staticUrls: readonly string[];
   readonly targets: readonly UpstreamTarget[];
 }
+
+/** What an instance says of itself when it registers: `metadata: { health: "/healthz" }`. */
+const healthPathOf = (metadata: UpstreamInstance["metadata"]): string | undefined =>
+  metadata["health"]?.startsWith("/") === true ? metadata["health"] : undefined;
 
 export class UpstreamPools {
   readonly #connections: number;
@@ -72,15 +119,10 @@ export class UpstreamPools {
   }
 
   /** An instance for a call; another than `except` if there is one. */
-  choose(
-    api: string,
-    staticUrls: readonly string[],
-    nowMs: number,
-    except?: UpstreamTarget,
-  ): UpstreamTarget | undefined {
+  choose(api: string, staticUrls: readonly string[], except?: UpstreamTarget): UpstreamTarget | undefined {
     const all = this.#targetsOf(api, staticUrls);
     if (all.length === 1) return all[0];
-    const healthy = all.filter((target) => target !== except && !target.isEjected(nowMs));
+    const healthy = all.filter((target) => target !== except && !target.isEjected);
     // When every instance is ejected, trying one is better than refusing all.
     const candidates = healthy.length > 0 ? healthy : all;
     const first = candidates[Math.floor(Math.random() * candidates.length)];
@@ -90,7 +132,7 @@ export class UpstreamPools {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#targets.values()].map((target) => target.pool.destroy()));
+    await Promise.all([...this.#targets.values()].map((target) => target.close(true)));
   }
 
   #targetsOf(api: string, staticUrls: readonly string[]): readonly UpstreamTarget[] {
@@ -98,17 +140,18 @@ export class UpstreamPools {
     const known = this.#byApi.get(api);
     // Both arrays are replaced, never changed, when they change.
     if (known !== undefined && known.instances === instances && known.staticUrls === staticUrls) return known.targets;
-    const urls = new Set([...instances.map((instance) => instance.url), ...staticUrls]);
-    const targets = [...urls].map((url) => this.#target(url));
+    const urls = new Map<string, string | undefined>(staticUrls.map((url) => [url, undefined]));
+    for (const { url, metadata } of instances) urls.set(url, healthPathOf(metadata));
+    const targets = [...urls].map(([url, healthPath]) => this.#target(url, healthPath));
     this.#byApi.set(api, { instances, staticUrls, targets });
     this.#dropUnused();
     return targets;
   }
 
-  #target(url: string): UpstreamTarget {
+  #target(url: string, healthPath: string | undefined): UpstreamTarget {
     const existing = this.#targets.get(url);
     if (existing !== undefined) return existing;
-    const target = new UpstreamTarget(url, this.#connections);
+    const target = new UpstreamTarget(url, this.#connections, healthPath);
     this.#targets.set(url, target);
     return target;
   }
@@ -119,7 +162,7 @@ export class UpstreamPools {
     for (const [url, target] of this.#targets) {
       if (used.has(target)) continue;
       this.#targets.delete(url);
-      void target.pool.close();
+      void target.close(false);
     }
   }
 }
