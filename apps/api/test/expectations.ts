@@ -198,6 +198,27 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
     reachesVictim: THE_KEY_ITSELF,
   },
 
+  "notifications.list": { answers: people() },
+  "notifications.markAsRead": { answers: people(), input: () => ({}), isWholeInput: true },
+  "notifications.subscribe": [
+    {
+      answers: { ...members(EVERY_ROLE), operator: "NOT_FOUND" },
+      variant: "a project",
+      input: ({ ids }) => ({ resourceType: "project", resourceId: ids["prj"] }),
+    },
+    {
+      answers: only("owner"),
+      variant: "a billing account",
+      input: ({ ids }) => ({ resourceType: "billingAccount", resourceId: ids["ba"] }),
+    },
+  ],
+  "notifications.unsubscribe": {
+    answers: people(),
+    input: ({ ids }) => ({ resourceType: "project", resourceId: ids["prj"] }),
+  },
+  "notifications.listSubscriptions": { answers: people() },
+  "notifications.live": { answers: people() },
+
   "oauth.start": { answers: publicly(), input: () => ({ provider: "github" }) },
   "oauth.complete": { answers: publicly("BAD_REQUEST"), input: () => ({ provider: "github" }) },
   "oauth.link": { answers: people(), input: () => ({ provider: "github" }) },

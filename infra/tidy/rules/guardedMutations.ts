@@ -25,12 +25,18 @@ const VISITOR =
 const REPORT =
   "a report of what has happened elsewhere, thousands a second: its row is its record, and changes nothing else";
 
+const OWN_MARK =
+  "what somebody has read or wants to hear of is their own business, and changes nothing for anyone else";
+
 export const EXCEPTIONS: Exceptions = {
   "customers.exportData": { event: "a copy for the person alone: nothing changes, and nobody else is to act on it" },
   "customers.login": { permission: "anyone may try to sign in: the password is the permission" },
   "customers.refresh": { permission: "the refresh token is the permission" },
   "keys.reportLeaked": { permission: "anyone who holds a leaked key may say so: the key is the permission" },
   "keys.verify": { audit: CHANGES_NOTHING, event: CHANGES_NOTHING },
+  "notifications.markAsRead": { audit: OWN_MARK, event: OWN_MARK },
+  "notifications.subscribe": { audit: OWN_MARK, event: OWN_MARK },
+  "notifications.unsubscribe": { audit: OWN_MARK, event: OWN_MARK },
   "oauth.complete": { permission: "the provider's code, bound to the browser that asked, is the permission" },
   "oauth.link": { audit: OPENS_A_STATE, event: OPENS_A_STATE },
   "oauth.start": { permission: "anyone may begin to sign in", audit: OPENS_A_STATE, event: OPENS_A_STATE },

@@ -35,6 +35,7 @@ import {
   keysUpdated,
 } from "./keys.ts";
 import { adminDeadLetterDiscarded, adminDeadLetterReplayed } from "./messages.ts";
+import { NOTIFIED_SUBJECTS } from "./notifications.ts";
 import { oauthLinked, oauthUnlinked } from "./oauth.ts";
 import {
   projectsCreated,
@@ -147,7 +148,7 @@ export interface DomainEvent<Subject extends EventSubject = EventSubject> {
  * Who consumes what: a consumer is a domain, and gets each event of its subjects once, in order per lane ({@link laneOf}).
  * A new consumer begins with what the stream still holds; a subject that is added begins with the next event.
  */
-export const CONSUMERS = { webhooks: WEBHOOK_SUBJECTS } as const satisfies Readonly<
+export const CONSUMERS = { notifications: NOTIFIED_SUBJECTS, webhooks: WEBHOOK_SUBJECTS } as const satisfies Readonly<
   Record<string, readonly EventSubject[]>
 >;
 

@@ -11,6 +11,7 @@ export * from "./jobs.ts";
 export * from "./keys.ts";
 export * from "./messages.ts";
 export * from "./metering.ts";
+export * from "./notifications.ts";
 export * from "./oauth.ts";
 export * from "./onboarding.ts";
 export * from "./primitives.ts";

@@ -5,6 +5,7 @@ import { catalogRouter } from "./catalog.ts";
 import { customersRouter } from "./customers.ts";
 import { emailsRouter } from "./emails.ts";
 import { keysRouter } from "./keys.ts";
+import { notificationsRouter } from "./notifications.ts";
 import { oauthRouter } from "./oauth.ts";
 import { onboardingRouter } from "./onboarding.ts";
 import { projectsRouter } from "./projects.ts";
@@ -21,6 +22,7 @@ export const appRouter = router({
   customers: customersRouter,
   emails: emailsRouter,
   keys: keysRouter,
+  notifications: notificationsRouter,
   oauth: oauthRouter,
   onboarding: onboardingRouter,
   projects: projectsRouter,

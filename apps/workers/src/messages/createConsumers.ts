@@ -1,6 +1,7 @@
-import { WEBHOOK_SUBJECTS } from "@tollgate/contracts";
+import { NOTIFIED_SUBJECTS, WEBHOOK_SUBJECTS } from "@tollgate/contracts";
 import type { Consumers } from "@tollgate/services/messages";
 import { handleEach } from "@tollgate/services/messages";
+import { notifyPeople } from "@tollgate/services/notifications";
 import { queueWebhooks } from "@tollgate/services/webhooks";
 
 /**
@@ -8,5 +9,6 @@ import { queueWebhooks } from "@tollgate/services/webhooks";
  * and orders jobs, nothing else; see docs/decisions/0020-consumers.md.
  */
 export const createConsumers = (): Consumers => ({
+  notifications: handleEach(NOTIFIED_SUBJECTS, notifyPeople),
   webhooks: handleEach(WEBHOOK_SUBJECTS, queueWebhooks),
 });

@@ -8,6 +8,7 @@ export * from "./customers.ts";
 export * from "./emails.ts";
 export * from "./keys.ts";
 export * from "./messages.ts";
+export * from "./notifications.ts";
 export * from "./oauth.ts";
 export * from "./onboarding.ts";
 export * from "./projects.ts";
