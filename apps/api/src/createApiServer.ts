@@ -8,6 +8,7 @@ import { appRouter, toTollgateError } from "@tollgate/routers";
 import type { FailedCall } from "@tollgate/routers/http";
 import { createEventsHandler, createRestHandler, createTrpcHandler, EVENTS_PATH } from "@tollgate/routers/http";
 import { LiveStreams } from "@tollgate/services/live";
+import { readPipeline } from "@tollgate/services/usage";
 import type { AnyTRPCRouter, inferRouterContext } from "@trpc/server";
 import type { CorsPolicy } from "./cors.ts";
 import { applyCors } from "./cors.ts";
@@ -52,7 +53,10 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const resources = { ...options.resources, live };
   const router: AnyTRPCRouter = options.router ?? appRouter;
   const state = { isDraining: false };
-  const metrics = new ApiMetrics(() => live.size);
+  const metrics = new ApiMetrics(
+    () => live.size,
+    () => readPipeline(database, clock),
+  );
   const shared = {
     router,
     createContext: (request: IncomingMessage, response: ServerResponse) =>

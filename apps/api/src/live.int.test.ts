@@ -195,3 +195,27 @@ test("without pushes, streams look for changes, and draining ends them without a
     tenant = before;
   }
 });
+
+test("usage is exported as a file over REST and in pieces to the typed client", async () => {
+  const { token } = await signIn(api, tenant.people.viewer);
+  const projectId = tenant.ids["prj"] ?? "";
+  const now = api.clock.nowMs();
+  const input = { projectId, from: new Date(now - 86_400_000), to: new Date(now + 3_600_000) };
+  const query = new URLSearchParams({ projectId, from: input.from.toISOString(), to: input.to.toISOString() });
+  const response = await fetch(`${api.url}/rest/usage/exportCsv?${query}`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  expect(response.headers.get("content-type")).toBe("text/csv; charset=utf-8");
+  const file = await response.text();
+  expect(file).toMatch(/^hour,api,.*\r\n[\dTZ:.-]+,weather,forecast,key_/);
+  const client = createTollgateClient({ url: api.url, token });
+  const pieces: string[] = [];
+  await new Promise<void>((resolve, reject) => {
+    client.usage.exportCsv.subscribe(input, {
+      onData: (piece) => void pieces.push(piece),
+      onComplete: resolve,
+      onError: reject,
+    });
+  });
+  expect(pieces.join("")).toBe(file);
+});

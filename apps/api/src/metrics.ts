@@ -1,4 +1,5 @@
 import { toTollgateError } from "@tollgate/routers";
+import type { StageState } from "@tollgate/services/usage";
 import type { TRPCError } from "@trpc/server";
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
@@ -9,7 +10,7 @@ export class ApiMetrics {
   readonly registry = new Registry();
   readonly #calls: Histogram<"procedure" | "transport" | "code">;
 
-  constructor(openStreams: () => number) {
+  constructor(openStreams: () => number, readPipeline: () => Promise<readonly StageState[]>) {
     collectDefaultMetrics({ register: this.registry });
     this.#calls = new Histogram({
       name: "tollgate_api_call_duration_seconds",
@@ -17,6 +18,26 @@ export class ApiMetrics {
       labelNames: ["procedure", "transport", "code"],
       buckets: LATENCY_BUCKETS_SECONDS,
       registers: [this.registry],
+    });
+    const { registry } = this;
+    const waiting = new Gauge({
+      name: "tollgate_pipeline_waiting",
+      help: "What waits at a stage of the way from a call to the bill",
+      labelNames: ["stage"] as const,
+      registers: [registry],
+    });
+    new Gauge({
+      name: "tollgate_pipeline_age_seconds",
+      help: "How long something has waited at a stage without anything going on there; an alarm beyond some minutes",
+      labelNames: ["stage"] as const,
+      registers: [registry],
+      // Asked of this process as well as of the workers, because it is they who may be away.
+      async collect() {
+        for (const { stage, ageMs, ...state } of await readPipeline().catch(() => [])) {
+          this.set({ stage }, ageMs / 1_000);
+          waiting.set({ stage }, state.waiting);
+        }
+      },
     });
     new Gauge({
       name: "tollgate_api_live_streams",

@@ -291,6 +291,9 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
   "usage.ingest": { answers: services() },
   "usage.saveEvent": { answers: services() },
   "usage.listEvents": { answers: membersAndMachinery(EVERY_ROLE) },
+  "usage.ranks": { answers: publicly() },
+  "usage.setRankingName": { answers: members(ADMINS) },
+  "usage.exportCsv": { answers: membersAndMachinery(EVERY_ROLE) },
   "usage.live": { answers: membersAndMachinery(EVERY_ROLE) },
 
   "webhooks.createEndpoint": byOwner({ url: "https://example.com/webhooks", events: ["*"] }),

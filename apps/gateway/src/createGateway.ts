@@ -103,7 +103,7 @@ export async function createGateway(options: {
     logger,
     ports: {
       open: (id) => openHolder(database, clock, id),
-      renew: (id) => renewHolder(database, clock, id),
+      renew: (id) => renewHolder(database, clock, id, spoolState()),
     },
     onReopened: () => budgets.forgetAll(),
   });
@@ -180,8 +180,11 @@ export async function createGateway(options: {
       where id >= ${`${oldRunId}.`} and id < ${`${oldRunId}/`} and closed_at is null`;
     for (const row of rows) await closeHolder(database, clock, String(row["id"]));
   };
-  metrics.spoolUnfolded = () =>
-    spool.appended - shipper.folded + replays.reduce((sum, replay) => sum + replay.shipper.unfolded, 0);
+  const spoolState = () => ({
+    unfolded: spool.appended - shipper.folded + replays.reduce((sum, replay) => sum + replay.shipper.unfolded, 0),
+    folded: shipper.folded + replays.reduce((sum, replay) => sum + replay.shipper.folded, 0),
+  });
+  metrics.spoolUnfolded = () => spoolState().unfolded;
   for (const { finished } of replays) finished.catch((error: unknown) => logger.error({ err: error }, "replay failed"));
 
   const sockets = new SocketRegistry();

@@ -15,6 +15,7 @@ import { announceExpiredKeys } from "@tollgate/services/keys";
 import { sweepMessages } from "@tollgate/services/messages";
 import { sweepOauthStates } from "@tollgate/services/oauth";
 import type { Outbound } from "@tollgate/services/outbound";
+import { checkPipeline, forgetUsage, rankUsers } from "@tollgate/services/usage";
 import type { EndpointSlots } from "@tollgate/services/webhooks";
 import { deliverWebhooks, forgetWebhooks, sweepWebhooks } from "@tollgate/services/webhooks";
 import type { z } from "zod";
@@ -44,7 +45,10 @@ export const createHandlers = (ports: HandlerPorts): Handlers => ({
   "balance.settle": (ctx, input) => settleAccounts({ ctx, input }),
   "balance.expire-sweep": (ctx) => expireGrants({ ctx }),
   "checks.run": (ctx) => runChecks({ ctx }),
-  "catalog.rank-apis": (ctx) => rankApis({ ctx }),
+  "catalog.rank-apis": async (ctx) => {
+    await rankApis({ ctx });
+    await rankUsers({ ctx });
+  },
   "emails.send": (ctx, input) => sendEmail({ ctx, input, transport: ports.mail }),
   "emails.sweep": (ctx) => sweepDueEmails({ ctx }),
   "customers.erase": (ctx, input) => eraseCustomer({ ctx, input, ports: ports.erasure }),
@@ -54,6 +58,8 @@ export const createHandlers = (ports: HandlerPorts): Handlers => ({
   "keys.expire-sweep": (ctx) => announceExpiredKeys({ ctx }),
   "messages.sweep": (ctx) => sweepMessages({ ctx }),
   "oauth.sweep": (ctx) => sweepOauthStates({ ctx }),
+  "usage.check-pipeline": (ctx) => checkPipeline({ ctx }),
+  "usage.forget-sweep": (ctx) => forgetUsage({ ctx }),
   "webhooks.deliver": (ctx, input) =>
     deliverWebhooks({ ctx, input, outbound: ports.outbound, slots: ports.webhookSlots }),
   "webhooks.sweep": (ctx) => sweepWebhooks({ ctx }),

@@ -49,6 +49,7 @@ import {
   projectsRoleChanged,
   projectsSpendCapChanged,
 } from "./projects.ts";
+import { usagePipelineRecovered, usagePipelineStalled, usageRankingNameChanged } from "./usage.ts";
 import { WEBHOOK_SUBJECTS } from "./webhookEvents.ts";
 import {
   webhooksDeliveryRequested,
@@ -109,6 +110,9 @@ export const EVENTS = [
   projectsMemberLeft,
   projectsRoleChanged,
   projectsSpendCapChanged,
+  usagePipelineStalled,
+  usagePipelineRecovered,
+  usageRankingNameChanged,
   webhooksEndpointCreated,
   webhooksEndpointUpdated,
   webhooksEndpointDeleted,

@@ -6,6 +6,7 @@ import { keysExpireSweep } from "./keys.ts";
 import { messagesSweep } from "./messages.ts";
 import { foldCalls, sweepHolders } from "./metering.ts";
 import { oauthSweep } from "./oauth.ts";
+import { checkPipelineJob, usageForgetSweep } from "./usage.ts";
 import { webhooksDeliver, webhooksForgetSweep, webhooksSweep } from "./webhooks.ts";
 
 /** Every job there is. Handlers are a map over these names, so one without a handler does not compile. */
@@ -25,6 +26,8 @@ export const JOBS = [
   rotateSigningKeyJob,
   keysExpireSweep,
   oauthSweep,
+  checkPipelineJob,
+  usageForgetSweep,
   messagesSweep,
   webhooksDeliver,
   webhooksSweep,
@@ -51,5 +54,7 @@ export const SCHEDULES = [
   { job: webhooksSweep, everyMs: 5_000, offsetMs: 0 },
   { job: webhooksForgetSweep, everyMs: HOUR_MS, offsetMs: 45 * MINUTE_MS },
   { job: rotateSigningKeyJob, everyMs: 24 * HOUR_MS, offsetMs: 2 * HOUR_MS },
+  { job: checkPipelineJob, everyMs: MINUTE_MS, offsetMs: 30_000 },
+  { job: usageForgetSweep, everyMs: 24 * HOUR_MS, offsetMs: 3 * HOUR_MS },
   { job: rankApisJob, everyMs: 24 * HOUR_MS, offsetMs: HOUR_MS },
 ] as const;

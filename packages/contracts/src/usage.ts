@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { defineEvent, defineJob } from "./definitions.ts";
 import { keyMode } from "./keys.ts";
-import { idSchema, instantInput, lastEventId, microsOutput, pageInput, pageOf } from "./primitives.ts";
+import { idSchema, instantInput, lastEventId, microsOutput, nameInput, pageInput, pageOf } from "./primitives.ts";
 
 export const callOutcome = z.enum(["charged", "quota", "free", "test", "uncharged", "failed"]);
 export const granularity = z.enum(["hour", "day", "month"]);
@@ -261,3 +262,60 @@ export const usageEventDto = z.object({
 });
 export type UsageEvent = z.infer<typeof usageEventDto>;
 export const usageEventPage = pageOf(usageEventDto);
+
+/** A stage of the way from a call to the bill at which something waits longer than it may, and it is announced once. */
+export const pipelineStage = z.enum(["fold", "outbox"]);
+export type PipelineStage = z.infer<typeof pipelineStage>;
+export const usagePipelineStalled = defineEvent(
+  "usage.pipelineStalled",
+  z.object({ stage: pipelineStage, since: z.string(), waiting: z.int() }),
+);
+export const usagePipelineRecovered = defineEvent("usage.pipelineRecovered", z.object({ stage: pipelineStage }));
+
+/** Every minute: no usage is not zero usage. */
+export const checkPipelineJob = defineJob({
+  name: "usage.check-pipeline",
+  queue: "maintenance",
+  schema: z.object({}),
+  attempts: 1,
+  backoffMs: 1_000,
+});
+
+/** Every day: single calls, batches and events that are older than they are kept. */
+export const usageForgetSweep = defineJob({
+  name: "usage.forget-sweep",
+  queue: "maintenance",
+  schema: z.object({}),
+  attempts: 3,
+  backoffMs: 60_000,
+});
+
+export const ranksDto = z.object({
+  /** Popularity from 1 to 10 by the calls of the last 30 days; what stands far above all others does not set the scale. */
+  apis: z.array(z.object({ api: z.string(), displayName: z.string(), popularity: z.int() })),
+  /** Projects that want to be named, by their calls in the last 30 days. */
+  users: z.array(z.object({ displayName: z.string(), calls: z.int() })),
+  /** When they were counted; null before the first time. */
+  rankedAt: z.date().nullable(),
+});
+export type Ranks = z.infer<typeof ranksDto>;
+
+/** Under which name a project is shown among the top users; null for not at all, which is what a new project has. */
+export const setRankingNameInput = z.object({ projectId: idSchema("project"), displayName: nameInput.nullable() });
+export const rankingNameDto = z.object({ displayName: z.string().nullable() });
+export type RankingName = z.infer<typeof rankingNameDto>;
+export const usageRankingNameChanged = defineEvent(
+  "usage.rankingNameChanged",
+  z.object({ projectId: z.string(), displayName: z.string().nullable() }),
+);
+
+const EXPORT_MS_MAX = 400 * DAY_MS;
+export const exportCsvInput = z
+  .object({ projectId: idSchema("project"), from: instantInput, to: instantInput, mode: keyMode.default("live") })
+  .superRefine(({ from, to }, context) => {
+    const spanMs = to.getTime() - from.getTime();
+    if (spanMs <= 0) context.addIssue({ code: "custom", path: ["to"], message: "Must be after from" });
+    if (spanMs > EXPORT_MS_MAX) context.addIssue({ code: "custom", path: ["from"], message: "At most 400 days" });
+  });
+/** A piece of the table: whole lines. */
+export const csvPiece = z.string();

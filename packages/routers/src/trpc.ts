@@ -22,6 +22,8 @@ export interface ProcedureMeta {
   readonly isOpenInMaintenance?: boolean;
   /** What each message of a subscription holds. */
   readonly message?: z.ZodType;
+  /** Over REST, a subscription whose messages are pieces of a text is that text. Without it, it is a stream of events. */
+  readonly streamsAs?: "text/csv";
   /** Set by the builders. */
   readonly caller?: Caller;
 }

@@ -1,5 +1,7 @@
 import {
   callPage,
+  csvPiece,
+  exportCsvInput,
   ingestDto,
   ingestInput,
   listCallsInput,
@@ -10,27 +12,33 @@ import {
   monthlyInput,
   monthlyTotalDto,
   monthlyTotalInput,
+  rankingNameDto,
+  ranksDto,
   readUsageInput,
   savedEventDto,
   saveEventInput,
+  setRankingNameInput,
   traceDto,
   traceInput,
   usageDto,
   usageEventPage,
 } from "@tollgate/contracts";
 import {
+  exportCsv,
   ingestEvents,
   listCalls,
   listEvents,
   readMonthly,
   readMonthlyTotal,
+  readRanks,
   readUsage,
   saveEvent,
+  setRankingName,
   traceCall,
   watchUsage,
 } from "@tollgate/services/usage";
 import { streamStates } from "./live.ts";
-import { authenticatedProcedure, router, serviceProcedure } from "./trpc.ts";
+import { authenticatedProcedure, customerProcedure, publicProcedure, router, serviceProcedure } from "./trpc.ts";
 
 /** What was called and what it cost. */
 export const usageRouter = router({
@@ -89,6 +97,26 @@ export const usageRouter = router({
     .input(listEventsInput)
     .output(usageEventPage)
     .query(({ ctx, input }) => listEvents({ ctx, input })),
+
+  ranks: publicProcedure
+    .meta({ description: "How popular each API is, and the users who want to be named." })
+    .output(ranksDto)
+    .query(({ ctx }) => readRanks({ ctx })),
+
+  setRankingName: customerProcedure
+    .meta({ description: "Shows a project among the top users under a name, or no longer." })
+    .input(setRankingNameInput)
+    .output(rankingNameDto)
+    .mutation(({ ctx, input }) => setRankingName({ ctx, input })),
+
+  exportCsv: authenticatedProcedure
+    .meta({
+      description: "A project's hourly usage as CSV, streamed in pieces of whole lines.",
+      message: csvPiece,
+      streamsAs: "text/csv",
+    })
+    .input(exportCsvInput)
+    .subscription(({ ctx, input }) => exportCsv({ ctx, input })),
 
   live: authenticatedProcedure
     .meta({

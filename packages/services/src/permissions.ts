@@ -48,6 +48,8 @@ export const PROJECT_PERMISSIONS = {
   "usage.trace": ["viewer"],
   "usage.live": ["viewer"],
   "usage.listEvents": ["viewer"],
+  "usage.exportCsv": ["viewer"],
+  "usage.setRankingName": ["admin"],
   "webhooks.list": ["developer"],
   "webhooks.createEndpoint": ["developer"],
   "webhooks.update": ["developer"],

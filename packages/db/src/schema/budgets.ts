@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { check, index, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
-import { createdAt, id, instant, int8, oneOf, updatedAt } from "./columns.ts";
+import { count, createdAt, id, instant, int8, oneOf, updatedAt } from "./columns.ts";
 
 export const BUDGET_KINDS = ["wallet", "tier_free", "endpoint_free", "project_cap", "key_cap", "test_calls"] as const;
 
@@ -37,6 +37,12 @@ export const budgetHolders = pgTable(
     createdAt: createdAt(),
     expiresAt: instant("expires_at").notNull(),
     closedAt: instant("closed_at"),
+    /** What it said of its spool when it renewed itself: calls that are not known to be folded, */
+    unfolded: count("unfolded").notNull().default(0),
+    /** how many are, */
+    folded: count("folded").notNull().default(0),
+    /** and since when some have waited without any being folded. */
+    unfoldedSince: instant("unfolded_since"),
   },
   (t) => [index("budget_holders_open_idx").on(t.expiresAt).where(sql`closed_at is null`)],
 );

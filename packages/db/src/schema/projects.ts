@@ -1,6 +1,7 @@
+import { sql } from "drizzle-orm";
 import { check, index, integer, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { billingAccounts } from "./billing.ts";
-import { createdAt, id, instant, micros, oneOf, updatedAt } from "./columns.ts";
+import { count, createdAt, id, instant, micros, oneOf, updatedAt } from "./columns.ts";
 import { customers } from "./customers.ts";
 
 export const PROJECT_ROLES = ["owner", "admin", "developer", "billing", "viewer"] as const;
@@ -15,11 +16,18 @@ export const projects = pgTable(
       .notNull()
       .references(() => billingAccounts.id),
     monthlySpendCapMicros: micros("monthly_spend_cap_micros"),
+    /** The name under which it is shown among the top users, if it wants to be; */
+    rankingName: text("ranking_name"),
+    /** and its calls in the 30 days before the last ranking. */
+    rankedCalls: count("ranked_calls").notNull().default(0),
     createdAt: createdAt(),
     updatedAt: updatedAt(),
     deletedAt: instant("deleted_at"),
   },
-  (t) => [index("projects_billing_account_id_idx").on(t.billingAccountId, t.createdAt)],
+  (t) => [
+    index("projects_billing_account_id_idx").on(t.billingAccountId, t.createdAt),
+    index("projects_ranked_calls_idx").on(t.rankedCalls).where(sql`ranking_name is not null`),
+  ],
 );
 
 export const projectMembers = pgTable(

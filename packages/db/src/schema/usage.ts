@@ -134,3 +134,9 @@ export const usageEventsHourly = pgTable(
   },
   (t) => [primaryKey({ columns: [t.projectId, t.hour, t.type] })],
 );
+
+/** Stages of the way from a call to the bill that stand still and were announced to. */
+export const pipelineStalls = pgTable("pipeline_stalls", {
+  stage: text("stage").primaryKey(),
+  since: instant("since").notNull(),
+});

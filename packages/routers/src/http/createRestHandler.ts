@@ -3,6 +3,7 @@ import { TollgateError, toProblem, unavailable } from "@tollgate/kernel";
 import type { AnyTRPCProcedure, AnyTRPCRouter, inferRouterContext } from "@trpc/server";
 import { getTRPCErrorFromUnknown, TRPCError } from "@trpc/server";
 import { httpStatusOf, toTollgateError } from "../errors.ts";
+import type { ProcedureMeta } from "../trpc.ts";
 import { assertStorable } from "./assertStorable.ts";
 import { bodyLimit } from "./bodyLimit.ts";
 import { callProcedure } from "./callProcedure.ts";
@@ -10,7 +11,7 @@ import type { FailedCall, RequestHandler } from "./createTrpcHandler.ts";
 import { toPlainJson } from "./plainJson.ts";
 import { procedureMap } from "./procedureMap.ts";
 import { RequestAborted, readBody } from "./readBody.ts";
-import { isEndOfStream, streamEvents } from "./streamEvents.ts";
+import { isEndOfStream, streamEvents, streamText } from "./streamEvents.ts";
 
 /**
  * The same procedures for every language: `POST /rest/keys/generate` with the input as plain JSON answers the output as
@@ -87,7 +88,7 @@ async function answer<Router extends AnyTRPCRouter>(
     const error = getTRPCErrorFromUnknown(thrown);
     options.onError?.({ error, path, ctx });
     if (procedure !== undefined) options.onCall?.(path, error, startedAtMs);
-    sendProblem(response, toTollgateError(error), ctx.requestId, pathname);
+    if (!response.headersSent) sendProblem(response, toTollgateError(error), ctx.requestId, pathname);
   }
 }
 
@@ -118,8 +119,21 @@ async function answerStream<Router extends AnyTRPCRouter>(
     if (isEndOfStream(error)) throw unavailable("Connect again");
     throw error;
   }
+  const { streamsAs } = (procedure._def.meta ?? {}) as ProcedureMeta;
+  if (streamsAs !== undefined)
+    return cutIfFails(response, streamText(messages, first, { response, contentType: streamsAs }));
   const onError = (thrown: unknown): void => options.onError?.({ error: getTRPCErrorFromUnknown(thrown), path, ctx });
   await streamEvents(messages, first, { response, requestId: ctx.requestId, onError });
+}
+
+/** What has begun cannot become a problem any more: the connection is cut, and the failure told to the log alone. */
+async function cutIfFails(response: ServerResponse, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    response.destroy();
+    throw error;
+  }
 }
 
 /** The fields of a stream's input: in the address, because EventSource sends nothing else, or as the body of a POST. */

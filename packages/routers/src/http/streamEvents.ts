@@ -46,6 +46,24 @@ export async function streamEvents(
   }
 }
 
+/** A subscription of pieces of a text as that text. A failure cuts it, so that nobody takes a part for the whole. */
+export async function streamText(
+  pieces: AsyncIterator<unknown>,
+  first: IteratorResult<unknown>,
+  stream: { readonly response: ServerResponse; readonly contentType: string },
+): Promise<void> {
+  const { response, contentType } = stream;
+  response.writeHead(200, { "content-type": `${contentType}; charset=utf-8`, "cache-control": "no-store" });
+  try {
+    for (let next = first; next.done !== true && !response.destroyed; next = await pieces.next()) {
+      if (!response.write(String(next.value)) && !response.destroyed) await drained(response);
+    }
+    response.end();
+  } finally {
+    await pieces.return?.();
+  }
+}
+
 /** The server wants the client to connect again, here or elsewhere. */
 export const isEndOfStream = (error: unknown): boolean => error instanceof Error && error.name === "AbortError";
 

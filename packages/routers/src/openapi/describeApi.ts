@@ -109,7 +109,13 @@ function describeProcedure(
   procedure: AnyTRPCProcedure,
   schemas: Record<string, JsonSchema>,
 ): ApiOperation {
-  const { description = "", caller = "public", example = {}, message } = (procedure._def.meta ?? {}) as ProcedureMeta;
+  const {
+    description = "",
+    caller = "public",
+    example = {},
+    message,
+    streamsAs,
+  } = (procedure._def.meta ?? {}) as ProcedureMeta;
   const isStream = procedure._def.type === "subscription";
   const { output = message } = procedure._def as unknown as { output?: unknown };
   const inputs = inputsOf(procedure).map((input) => toJsonSchema(input as z.ZodType, "input", schemas));
@@ -125,7 +131,9 @@ function describeProcedure(
     ...(input === undefined ? {} : { requestBody: describeBody(input, example, schemas) }),
     responses: {
       "200": isStream
-        ? { description: STREAM_ANSWER, content: { "text/event-stream": { schema: answer } } }
+        ? streamsAs === undefined
+          ? { description: STREAM_ANSWER, content: { "text/event-stream": { schema: answer } } }
+          : { description: "The text, streamed", content: { [streamsAs]: { schema: answer } } }
         : { description: "Done", content: { "application/json": { schema: answer } } },
       default: { $ref: "#/components/responses/Problem" },
     },

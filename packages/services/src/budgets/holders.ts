@@ -24,12 +24,31 @@ export async function openHolder(database: Database, clock: Clock, holderId: str
   );
 }
 
-/** @returns false when the holder was closed: its leases are gone and it must open another. */
-export async function renewHolder(database: Database, clock: Clock, holderId: string): Promise<boolean> {
+/** How a gateway's spool stands: a call is in it until it is known to be folded. */
+export interface SpoolState {
+  readonly unfolded: number;
+  readonly folded: number;
+}
+
+/**
+ * With the state of its spool, so that somebody notices when calls are made and nothing is folded.
+ * @returns false when the holder was closed: its leases are gone and it must open another.
+ */
+export async function renewHolder(
+  database: Database,
+  clock: Clock,
+  holderId: string,
+  spool: SpoolState = { unfolded: 0, folded: 0 },
+): Promise<boolean> {
+  const { unfolded, folded } = spool;
   const rows = await withSqlTransaction(
     database,
     (sql) => sql`
-      update budget_holders set expires_at = ${new Date(clock.nowMs() + HOLDER_LIFETIME_MS)}
+      update budget_holders set expires_at = ${new Date(clock.nowMs() + HOLDER_LIFETIME_MS)},
+        unfolded = ${unfolded}, folded = ${folded},
+        unfolded_since = case when ${unfolded}::int8 = 0 then null
+          when unfolded_since is null or folded <> ${folded}::int8 then ${clock.now()}::timestamptz
+          else unfolded_since end
       where id = ${holderId} and closed_at is null returning id`,
     { isIdempotent: true },
   );

@@ -1,9 +1,15 @@
+export * from "./checkPipeline.ts";
+export * from "./exportCsv.ts";
+export * from "./forgetUsage.ts";
 export * from "./ingestEvents.ts";
 export * from "./listCalls.ts";
 export * from "./listEvents.ts";
+export * from "./rankUsers.ts";
 export * from "./readMonthly.ts";
 export { readMonthlyTotal } from "./readMonthlyTotal.ts";
+export * from "./readRanks.ts";
 export * from "./readUsage.ts";
 export * from "./saveEvent.ts";
+export * from "./setRankingName.ts";
 export * from "./traceCall.ts";
 export * from "./watchUsage.ts";

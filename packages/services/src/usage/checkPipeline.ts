@@ -1,0 +1,78 @@
+import type { PipelineStage } from "@tollgate/contracts";
+import { usagePipelineRecovered, usagePipelineStalled } from "@tollgate/contracts";
+import type { Database } from "@tollgate/db";
+import { appendEvent, retryRead, schema, withTransaction } from "@tollgate/db";
+import type { Clock } from "@tollgate/kernel";
+import { inArray } from "drizzle-orm";
+import type { ServiceContext } from "../context.ts";
+import { requireService } from "../permissions.ts";
+
+/**
+ * No usage is not zero usage. Calls that are made and not folded are neither shown nor charged, and everything looks calm.
+ * So gateways say with every renewal how many of their calls wait, and since when nothing was folded; the outbox knows what
+ * it has not sent. A system in which nobody calls has nothing that waits.
+ */
+const STALLED_MS: Readonly<Record<PipelineStage, number>> = { fold: 2 * 60_000, outbox: 2 * 60_000 };
+const STAGES: readonly PipelineStage[] = ["fold", "outbox"];
+
+/** What waits at a stage. */
+export interface StageState {
+  readonly stage: PipelineStage;
+  readonly waiting: number;
+  /** How long it has waited without anything going on; 0 when nothing waits. */
+  readonly ageMs: number;
+  readonly isStalled: boolean;
+}
+
+/** The state of every stage, for metrics and alarms. It changes nothing. */
+export async function readPipeline(database: Database, clock: Clock): Promise<StageState[]> {
+  const { sql } = database;
+  const [[fold], [outbox]] = await retryRead(() =>
+    Promise.all([
+      sql`select coalesce(sum(unfolded), 0) as waiting, min(unfolded_since) as since from budget_holders
+          where closed_at is null and unfolded_since is not null`,
+      sql`select count(*) as waiting, min(created_at) as since from outbox where sent_at is null`,
+    ]),
+  );
+  return [stateOf("fold", fold, clock), stateOf("outbox", outbox, clock)];
+}
+
+function stateOf(stage: PipelineStage, row: Record<string, unknown> | undefined, clock: Clock): StageState {
+  const since = row?.["since"];
+  const ageMs = since instanceof Date ? Math.max(0, clock.nowMs() - since.getTime()) : 0;
+  return { stage, waiting: Number(row?.["waiting"] ?? 0), ageMs, isStalled: ageMs > STALLED_MS[stage] };
+}
+
+/**
+ * The minutely check: a stage that has begun to stand still is logged as an error and announced, once; when it goes on
+ * again, that is announced too. @throws TollgateError UNAUTHORIZED, FORBIDDEN to anyone but the machinery
+ */
+export async function checkPipeline({ ctx }: { readonly ctx: ServiceContext }): Promise<StageState[]> {
+  requireService(ctx);
+  const states = await readPipeline(ctx.database, ctx.clock);
+  await withTransaction(ctx, (ctx) => announce(ctx, states), { isIdempotent: true });
+  for (const { stage, waiting, ageMs, isStalled } of states) {
+    if (isStalled) ctx.logger.error({ stage, waiting, ageMs }, `The pipeline stands still at the ${stage}`);
+  }
+  return states;
+}
+
+async function announce(ctx: ServiceContext, states: readonly StageState[]): Promise<void> {
+  const { pipelineStalls } = schema;
+  const rows = await ctx.db
+    .select()
+    .from(pipelineStalls)
+    .where(inArray(pipelineStalls.stage, [...STAGES]));
+  const known = new Set(rows.map(({ stage }) => stage));
+  for (const { stage, waiting, ageMs, isStalled } of states) {
+    if (isStalled === known.has(stage)) continue;
+    if (isStalled) {
+      const since = new Date(ctx.clock.nowMs() - ageMs);
+      await ctx.db.insert(pipelineStalls).values({ stage, since });
+      await appendEvent(ctx, usagePipelineStalled, { stage, since: since.toISOString(), waiting });
+    } else {
+      await ctx.db.delete(pipelineStalls).where(inArray(pipelineStalls.stage, [stage]));
+      await appendEvent(ctx, usagePipelineRecovered, { stage });
+    }
+  }
+}

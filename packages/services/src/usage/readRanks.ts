@@ -1,0 +1,33 @@
+import type { Ranks } from "@tollgate/contracts";
+import { schema } from "@tollgate/db";
+import { and, asc, desc, gt, inArray, isNotNull, isNull } from "drizzle-orm";
+import { VISIBLE_STATUSES } from "../catalog/internal.ts";
+import type { ServiceContext } from "../context.ts";
+
+const USERS_MAX = 10;
+const APIS_MAX = 1_000;
+
+/** The popularity of every API and the users who want to be named, as the last daily ranking counted them. For anyone. */
+export async function readRanks({ ctx }: { readonly ctx: ServiceContext }): Promise<Ranks> {
+  const { apis, projects } = schema;
+  const [ranked, users] = await Promise.all([
+    ctx.db
+      .select({ api: apis.name, displayName: apis.displayName, popularity: apis.popularity, rankedAt: apis.rankedAt })
+      .from(apis)
+      .where(inArray(apis.status, [...VISIBLE_STATUSES]))
+      .orderBy(desc(apis.popularity), asc(apis.name))
+      .limit(APIS_MAX),
+    ctx.db
+      .select({ displayName: projects.rankingName, calls: projects.rankedCalls })
+      .from(projects)
+      .where(and(isNotNull(projects.rankingName), isNull(projects.deletedAt), gt(projects.rankedCalls, 0)))
+      .orderBy(desc(projects.rankedCalls), asc(projects.id))
+      .limit(USERS_MAX),
+  ]);
+  const newest = ranked.reduce((latest, { rankedAt }) => Math.max(latest, rankedAt?.getTime() ?? 0), 0);
+  return {
+    apis: ranked.map(({ api, displayName, popularity }) => ({ api, displayName, popularity })),
+    users: users.map(({ displayName, calls }) => ({ displayName: displayName ?? "", calls })),
+    rankedAt: newest === 0 ? null : new Date(newest),
+  };
+}
