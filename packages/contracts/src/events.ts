@@ -38,6 +38,17 @@ import { adminDeadLetterDiscarded, adminDeadLetterReplayed } from "./messages.ts
 import { NOTIFIED_SUBJECTS } from "./notifications.ts";
 import { oauthLinked, oauthUnlinked } from "./oauth.ts";
 import {
+  balanceTopUpFailed,
+  paymentsAutoTopUpChanged,
+  paymentsDefaultCardChanged,
+  paymentsDisputed,
+  paymentsFailed,
+  paymentsMethodAdded,
+  paymentsMethodRemoved,
+  paymentsRefunded,
+  paymentsSucceeded,
+} from "./payments.ts";
+import {
   projectsCreated,
   projectsDeleted,
   projectsInviteDeclined,
@@ -100,6 +111,15 @@ export const EVENTS = [
   keysExpired,
   oauthLinked,
   oauthUnlinked,
+  balanceTopUpFailed,
+  paymentsAutoTopUpChanged,
+  paymentsDefaultCardChanged,
+  paymentsDisputed,
+  paymentsFailed,
+  paymentsMethodAdded,
+  paymentsMethodRemoved,
+  paymentsRefunded,
+  paymentsSucceeded,
   projectsCreated,
   projectsRenamed,
   projectsDeleted,

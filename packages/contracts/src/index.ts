@@ -14,6 +14,7 @@ export * from "./metering.ts";
 export * from "./notifications.ts";
 export * from "./oauth.ts";
 export * from "./onboarding.ts";
+export * from "./payments.ts";
 export * from "./primitives.ts";
 export * from "./projects.ts";
 export * from "./usage.ts";

@@ -7,6 +7,7 @@ import { messagesSweep } from "./messages.ts";
 import { foldCalls, sweepHolders } from "./metering.ts";
 import { oauthSweep } from "./oauth.ts";
 import { checkPipelineJob, usageForgetSweep } from "./usage.ts";
+import { paymentsSweepJob, processStripeEventJob, reconcilePaymentsJob, topUpJob, topUpSweepJob } from "./payments.ts";
 import { webhooksDeliver, webhooksForgetSweep, webhooksSweep } from "./webhooks.ts";
 
 /** Every job there is. Handlers are a map over these names, so one without a handler does not compile. */
@@ -32,6 +33,11 @@ export const JOBS = [
   webhooksDeliver,
   webhooksSweep,
   webhooksForgetSweep,
+  processStripeEventJob,
+  paymentsSweepJob,
+  topUpJob,
+  topUpSweepJob,
+  reconcilePaymentsJob,
 ] as const;
 
 export type JobName = (typeof JOBS)[number]["name"];
@@ -53,6 +59,9 @@ export const SCHEDULES = [
   { job: messagesSweep, everyMs: HOUR_MS, offsetMs: 50 * MINUTE_MS },
   { job: webhooksSweep, everyMs: 5_000, offsetMs: 0 },
   { job: webhooksForgetSweep, everyMs: HOUR_MS, offsetMs: 45 * MINUTE_MS },
+  { job: paymentsSweepJob, everyMs: MINUTE_MS, offsetMs: 15_000 },
+  { job: topUpSweepJob, everyMs: MINUTE_MS, offsetMs: 45_000 },
+  { job: reconcilePaymentsJob, everyMs: 24 * HOUR_MS, offsetMs: 3 * HOUR_MS },
   { job: rotateSigningKeyJob, everyMs: 24 * HOUR_MS, offsetMs: 2 * HOUR_MS },
   { job: checkPipelineJob, everyMs: MINUTE_MS, offsetMs: 30_000 },
   { job: usageForgetSweep, everyMs: 24 * HOUR_MS, offsetMs: 3 * HOUR_MS },

@@ -36,6 +36,7 @@ export const ID_PREFIXES = {
   invite: "ivt",
   signingKey: "sig",
   export: "exp",
+  paymentDifference: "pdf",
   secret: "sct",
   settingChange: "chg",
   parkedEvent: "pkd",

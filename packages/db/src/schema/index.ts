@@ -11,6 +11,7 @@ export * from "./messages.ts";
 export * from "./notifications.ts";
 export * from "./oauth.ts";
 export * from "./onboarding.ts";
+export * from "./payments.ts";
 export * from "./projects.ts";
 export * from "./usage.ts";
 export * from "./webhooks.ts";

@@ -49,6 +49,13 @@ const SAMPLES: { readonly [Name in EmailTemplateName]: unknown } = {
     acceptUrl: "https://app.example.test/invites/ivt_x",
     days: 7,
   },
+  receipt: {
+    amount: "25.00 USD",
+    accountName: "Weather Ltd",
+    paymentId: "pay_x",
+    receiptUrl: null,
+    dashboardUrl: "https://app.example.test",
+  },
   keyLeaked: {
     keyName: "production",
     keyStart: "tg_live_4fDq",

@@ -41,7 +41,7 @@ export interface StripeStandIn {
   readonly world: World;
   readonly deliveries: Deliveries;
   /** What was asked so far: `POST /v1/payment_intents`. */
-  readonly requests: string[];
+  readonly requests: { readonly request: string; readonly idempotencyKey: string | undefined }[];
   addWebhook(url: string, options?: { readonly secret?: string; readonly events?: readonly string[] }): WebhookEndpoint;
   /** Does what is due by its clock: call it after moving an injected one. A customer with a test clock has time of their own. */
   catchUp(): void;
@@ -78,7 +78,7 @@ export async function startStripeStandIn(options: StripeStandInOptions = {}): Pr
   if (options.file !== undefined) await loadState(world, options.file);
   const deliveries = new Deliveries(world);
   const faults = new Faults();
-  const requests: string[] = [];
+  const requests: StripeStandIn["requests"] = [];
   const secretKey = options.secretKey ?? `sk_test_${randomBase62(32)}`;
   const publishableKey = options.publishableKey ?? `pk_test_${randomBase62(32)}`;
   const saver = createSaver(world, options.file);
@@ -88,7 +88,7 @@ export async function startStripeStandIn(options: StripeStandInOptions = {}): Pr
     publishableKey,
     idempotency: new IdempotencyKeys(),
     faults,
-    onRequest: (request) => requests.push(request),
+    onRequest: (request, idempotencyKey) => requests.push({ request, idempotencyKey }),
     onChange: saver.schedule,
   });
   addHostedPages(app, world, saver.schedule);

@@ -14,6 +14,7 @@ import { renderLayout } from "./layout.ts";
 import { lowBalance } from "./lowBalance.ts";
 import { passwordChanged } from "./passwordChanged.ts";
 import { paymentFailed } from "./paymentFailed.ts";
+import { receipt } from "./receipt.ts";
 import { recovery } from "./recovery.ts";
 import type { EmailTemplate } from "./template.ts";
 import { verification } from "./verification.ts";
@@ -35,6 +36,7 @@ export const EMAIL_TEMPLATES = {
   invite,
   keyLeaked,
   passwordChanged,
+  receipt,
   recovery,
   verification,
   welcome,

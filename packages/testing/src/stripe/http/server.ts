@@ -21,7 +21,7 @@ export interface ApiOptions {
   readonly idempotency: IdempotencyKeys;
   readonly faults: Faults;
   /** Somebody asked for something: what, for tests that count. */
-  onRequest(request: string): void;
+  onRequest(request: string, idempotencyKey: string | undefined): void;
   /** Something may have changed. */
   onChange(): void;
 }
@@ -65,11 +65,11 @@ async function answer(options: ApiOptions, route: Route, request: FastifyRequest
   const requestId = `req_${randomBase62(14)}`;
   const path = request.url.split("?")[0] ?? "";
   const label = `${request.method} ${path}`;
-  options.onRequest(label);
+  const key = request.headers["idempotency-key"];
+  options.onRequest(label, typeof key === "string" ? key : undefined);
   const fault = options.faults.take(label);
   if (fault?.kind === "cutBefore") return cut(request);
   if (fault?.kind === "hang") return hang(request, reply);
-  const key = request.headers["idempotency-key"];
   const { status, body, isReplay } =
     fault?.kind === "error"
       ? { ...answerOf(new ApiError(500, "api_error", "An unknown error occurred")), isReplay: false }

@@ -29,6 +29,7 @@ const lineInput = z.strictObject({
 });
 const createInput = z.strictObject({
   allow_promotion_codes: bool.optional(),
+  allowed_payment_method_types: z.array(text).optional(),
   billing_address_collection: text.optional(),
   cancel_url: text.optional(),
   client_reference_id: text.optional(),

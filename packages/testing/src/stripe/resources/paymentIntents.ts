@@ -24,6 +24,7 @@ import { createPaymentMethod, paymentMethodData } from "./paymentMethods.ts";
 
 const captureMethod = z.enum(["automatic", "automatic_async", "manual"]);
 const confirmFields = {
+  allowed_payment_method_types: z.array(text).optional(),
   capture_method: captureMethod.optional(),
   client_secret: text.optional(),
   error_on_requires_action: bool.optional(),
@@ -166,7 +167,8 @@ export function createPaymentIntent(world: World, input: NewIntent): PaymentInte
   return world.paymentIntents.insert({
     id,
     object: "payment_intent",
-    allowed_payment_method_types: null,
+    allowed_payment_method_types: (input.allowed_payment_method_types ??
+      null) as PaymentIntent["allowed_payment_method_types"],
     amount: input.amount,
     amount_capturable: 0,
     amount_details: { tip: {} },

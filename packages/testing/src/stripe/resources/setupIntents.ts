@@ -23,6 +23,7 @@ import type { World } from "../world/world.ts";
 import { createPaymentMethod, paymentMethodData } from "./paymentMethods.ts";
 
 const confirmFields = {
+  allowed_payment_method_types: z.array(text).optional(),
   payment_method: text.optional(),
   payment_method_data: paymentMethodData.optional(),
   return_url: text.optional(),
