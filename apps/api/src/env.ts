@@ -70,6 +70,19 @@ const apiSchema = z.object({
   GITHUB_CLIENT_SECRET: z.string().min(1).optional(),
   /** Another host for GitHub Enterprise. */
   GITHUB_BASE_URL: withoutTrailingSlash.default("https://github.com"),
+  /** The account at Stripe; without a key the deployment takes no payments. */
+  STRIPE_SECRET_KEY: z.string().min(1).optional(),
+  STRIPE_PUBLISHABLE_KEY: z.string().min(1).optional(),
+  /** Signing secrets of the webhook endpoints, separated by commas: of live mode, and of test mode. */
+  STRIPE_WEBHOOK_SECRET: z.string().default(""),
+  STRIPE_WEBHOOK_SECRET_TEST: z.string().default(""),
+  /** Another server than Stripe's, as in development. */
+  STRIPE_API_BASE: z.url().optional(),
+  /** The one currency of the deployment. */
+  STRIPE_CURRENCY: z
+    .string()
+    .regex(/^[a-z]{3}$/)
+    .default("usd"),
   /** How many proxies of ours stand in front and append to X-Forwarded-For. 0: the header is not believed. */
   TRUSTED_PROXY_HOPS: z.coerce.number().int().min(0).max(8).default(0),
 });

@@ -10,6 +10,7 @@ import { createApiServer } from "./createApiServer.ts";
 import { apiEnv } from "./env.ts";
 import { oauthProvidersOf } from "./oauthRegistrations.ts";
 import { fixedSettingsOf, settingDefaultsOf } from "./settings.ts";
+import { stripeAccountOf } from "./stripeAccount.ts";
 
 /** How long a start waits for the settings. Without them it answers, but changes nothing that depends on one. */
 const SETTINGS_WAIT_MS = 3_000;
@@ -44,6 +45,7 @@ const server = await createApiServer({
     config,
     tokenIssuer,
     oauthProviders: oauthProvidersOf(env),
+    stripe: stripeAccountOf(env),
     accessTokens: createAccessTokenAuthenticator({ database, tokenIssuer, clock }),
     serviceTokens: new ServiceTokens(env.SERVICE_TOKENS),
     trustedProxyHops: env.TRUSTED_PROXY_HOPS,

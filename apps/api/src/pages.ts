@@ -11,6 +11,7 @@ import type { ApiMetrics } from "./metrics.ts";
 import { addOauthReturn } from "./oauthReturn.ts";
 import type { ServerResources } from "./requestContext.ts";
 import { requestIdOf } from "./requestFacts.ts";
+import { addStripeWebhook } from "./stripeWebhook.ts";
 import { addUnsubscribePage } from "./unsubscribePage.ts";
 
 /**
@@ -40,6 +41,7 @@ export async function createPages(options: PageOptions): Promise<FastifyInstance
   addDocuments(app, options);
   addOauthReturn(app, options.resources);
   addExportDownload(app, options.resources);
+  await addStripeWebhook(app, options.resources);
   await addUnsubscribePage(app, options.resources);
   await app.ready();
   return app;

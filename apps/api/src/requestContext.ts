@@ -7,6 +7,7 @@ import type { ProductConfig, ServiceSettings } from "@tollgate/services";
 import type { AccessTokenAuthenticator, TokenIssuer } from "@tollgate/services/customers";
 import type { LiveStreams } from "@tollgate/services/live";
 import type { OauthProviders } from "@tollgate/services/oauth";
+import type { StripeAccount } from "@tollgate/services/payments";
 import type { ServiceTokens } from "./authentication.ts";
 import { bearerToken } from "./authentication.ts";
 import { clientIpOf, isFromBrowser, requestIdOf, traceparentOf, userAgentOf } from "./requestFacts.ts";
@@ -20,6 +21,8 @@ export interface ApiResources {
   readonly config: ProductConfig;
   readonly tokenIssuer: TokenIssuer;
   readonly oauthProviders: OauthProviders;
+  /** Undefined where the deployment takes no payments. */
+  readonly stripe?: StripeAccount | undefined;
   readonly accessTokens: AccessTokenAuthenticator;
   readonly serviceTokens: ServiceTokens;
   readonly trustedProxyHops: number;
@@ -60,6 +63,7 @@ export function createRequestContext(
     tokenIssuer,
     oauthProviders,
     live,
+    stripe: resources.stripe,
     isFromBrowser: isFromBrowser(request),
     ...(ip === undefined ? {} : { ip }),
     ...(userAgent === undefined ? {} : { userAgent }),

@@ -122,6 +122,29 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
     input: ({ people: { viewer } }) => ({ toBillingAccountId: viewer.billingAccountId }),
   },
 
+  "balance.readAutoTopUp": { answers: { ...only("owner", "operator"), service: "OK" } },
+  "balance.setAutoTopUp": [
+    {
+      answers: only("owner"),
+      variant: "on",
+      input: ({ ids }) => ({
+        billingAccountId: ids["ba"],
+        isOn: true,
+        thresholdMicros: "1000000",
+        amountCents: 1_000,
+        maxPerMonthCents: 5_000,
+        cardId: ids["pm"],
+      }),
+      isWholeInput: true,
+    },
+    {
+      answers: only("owner"),
+      variant: "off",
+      input: ({ ids }) => ({ billingAccountId: ids["ba"], isOn: false }),
+      isWholeInput: true,
+    },
+  ],
+
   "billing.listTiers": { answers: publicly() },
   "billing.readAccount": {
     answers: { ...only("owner", "operator"), service: "OK" },
@@ -243,6 +266,19 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
     reachesVictim: OWN_ADDRESS,
   },
   "onboarding.joinWaitlist": { answers: publicly(), input: viewerOf, reachesVictim: OWN_ADDRESS },
+
+  "payments.setupCard": { answers: only("owner") },
+  "payments.createCheckoutSession": { answers: only("owner"), input: () => ({ amountCents: 1_000 }) },
+  "payments.listCards": { answers: { ...only("owner", "operator"), service: "OK" } },
+  "payments.setDefaultCard": { answers: only("owner") },
+  "payments.chargeCard": { answers: only("owner"), input: () => ({ amountCents: 1_000, idempotencyKey: "table" }) },
+  "payments.listPayments": { answers: { ...only("owner", "operator"), service: "OK" } },
+  "payments.getPayment": { answers: { ...only("owner", "operator"), service: "OK" } },
+  "payments.refund": { answers: operators(), input: () => ({ amountCents: 1, idempotencyKey: "table" }) },
+  "payments.portalUrl": { answers: only("owner") },
+  // Last: a card that was taken off is gone at Stripe as well.
+  "payments.deleteCard": { answers: only("owner") },
+  "payments.listDifferences": { answers: operators() },
 
   "projects.create": [
     { answers: only("owner"), variant: "for a billing account" },

@@ -23,10 +23,10 @@ let snapshot: DatabaseSnapshot;
 let tokens: Readonly<Record<Caller, string | undefined>>;
 let victim: Tenant;
 let stranger: Tenant;
-/** Ids and addresses of the victim. What contains one of them is the victim's, or tells of the victim. */
+/** Ids (ours, and those of Stripe) and addresses of the victim. What contains one of them is the victim's, or tells of the victim. */
 let marks: ReadonlySet<string>;
 
-const MARK = /\b[a-z]{2,4}_[0-9A-Za-z]{22}\b|[\w.-]+@victim\.test\b/g;
+const MARK = /\b[a-z]{2,4}_[0-9A-Za-z]{22,24}\b|[\w.-]+@victim\.test\b/g;
 const marksIn = (text: string): string[] => (text.match(MARK) ?? []).filter((mark) => marks.has(mark));
 
 beforeAll(async () => {

@@ -1,4 +1,7 @@
 import type {
+  CardList,
+  Charge,
+  Checkout,
   GeneratedKey,
   Project,
   ProjectInvite,
@@ -116,6 +119,7 @@ export async function createTenant(
     owner.token,
   );
   const delivery = await call<WebhookDelivery>("webhooks.sendTest", { id: endpoint.id }, owner.token);
+  const { cardId, paymentId } = await payByCard(api, call, owner);
   await call("customers.ban", { id: people.banned.customerId, reason: "Does not belong here" }, operator.token);
   await call("customers.delete", { id: people.departed.customerId }, operator.token);
   return {
@@ -126,6 +130,8 @@ export async function createTenant(
       prj: main.id,
       key: key.id,
       ivt: toStranger.id,
+      pay: paymentId,
+      pm: cardId,
       whk: endpoint.id,
       whd: delivery.id,
       ses: sessionOf(device),
@@ -136,6 +142,20 @@ export async function createTenant(
     inviteToViewer: toViewer.id,
     expiredToken: expired.token,
   };
+}
+
+/** A saved card of the owner's account, and a payment with it. */
+async function payByCard(api: TestApi, call: Call, owner: Person): Promise<{ cardId: string; paymentId: string }> {
+  const { billingAccountId } = owner;
+  const checkout = { billingAccountId, amountCents: 1_000, saveCard: true };
+  const { sessionId } = await call<Checkout>("payments.createCheckoutSession", checkout, owner.token);
+  api.stripe.completeCheckout(sessionId);
+  const { items } = await call<CardList>("payments.listCards", { billingAccountId }, owner.token);
+  const cardId = items[0]?.id ?? "";
+  await call("payments.setDefaultCard", { billingAccountId, cardId }, owner.token);
+  const charge = { billingAccountId, cardId, amountCents: 1_000, idempotencyKey: "first" };
+  const { payment } = await call<Charge>("payments.chargeCard", charge, owner.token);
+  return { cardId, paymentId: payment.id };
 }
 
 async function provisionPeople(api: TestApi, name: string): Promise<Record<TenantPerson, Person>> {

@@ -7,7 +7,10 @@ import { LIVE_SETTING_DEFAULTS, settingsFrom } from "@tollgate/services";
 import { seedTiers } from "@tollgate/services/billing";
 import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/services/customers";
 import { createOauthProviders } from "@tollgate/services/oauth";
+import { createStripeAccount } from "@tollgate/services/payments";
 import { createTestDatabase, testUrls } from "@tollgate/testing";
+import type { StripeStandIn } from "@tollgate/testing/stripe";
+import { startStripeStandIn } from "@tollgate/testing/stripe";
 import { ServiceTokens } from "../src/authentication.ts";
 import type { ApiServer } from "../src/createApiServer.ts";
 import { createApiServer } from "../src/createApiServer.ts";
@@ -19,6 +22,8 @@ export interface TestApi {
   readonly databaseUrl: string;
   readonly database: Database;
   readonly clock: TestClock;
+  /** Stripe, on the same clock. */
+  readonly stripe: StripeStandIn;
   readonly serviceToken: string;
   /** The context of the machinery, for what no procedure does. */
   readonly system: ServiceContext;
@@ -51,30 +56,43 @@ export async function startTestApi(options: { readonly bus?: PushBus } = {}): Pr
   };
   await seedTiers({ ctx: system });
   const { config, close: closeConfig } = await openTestConfig(database, clock);
-  const api = await createServer(database, clock, config, options.bus);
+  const stripe = await startStripeStandIn({ clock });
+  const api = await createServer({ database, clock, config, bus: options.bus, stripe });
   const { url } = await api.listen("127.0.0.1", 0);
   return {
     url,
     databaseUrl: testDatabase.url,
     database,
     clock,
+    stripe,
     serviceToken: SERVICE_TOKEN,
     system,
     close: async () => {
       await api.close(1_000);
       closeConfig();
+      await stripe.stop();
       await database.close();
       await testDatabase.drop();
     },
   };
 }
 
-function createServer(
-  database: Database,
-  clock: TestClock,
-  config: ProductConfig,
-  bus: PushBus | undefined,
-): Promise<ApiServer> {
+/** Of the endpoint to which the suites send events. */
+export const WEBHOOK_SECRET = "whsec_of_the_tables";
+
+function createServer({
+  database,
+  clock,
+  config,
+  bus,
+  stripe,
+}: {
+  readonly database: Database;
+  readonly clock: TestClock;
+  readonly config: ProductConfig;
+  readonly bus: PushBus | undefined;
+  readonly stripe: StripeStandIn;
+}): Promise<ApiServer> {
   const tokenIssuer = createTokenIssuer({ database, settings: SETTINGS, clock });
   const { redisUrl, natsUrl, etcdUrl } = testUrls();
   return createApiServer({
@@ -91,6 +109,13 @@ function createServer(
         publicApiUrl: SETTINGS.publicApiUrl,
         returnOrigins: [SETTINGS.publicWebUrl],
         allowsLocalhost: false,
+      }),
+      stripe: createStripeAccount({
+        secretKey: stripe.secretKey,
+        publishableKey: stripe.publishableKey,
+        webhookSecrets: [WEBHOOK_SECRET],
+        currency: "usd",
+        apiBase: stripe.url,
       }),
       accessTokens: createAccessTokenAuthenticator({ database, tokenIssuer, clock }),
       serviceTokens: new ServiceTokens(new Map([["robot", SERVICE_TOKEN]])),

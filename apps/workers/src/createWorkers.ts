@@ -11,10 +11,13 @@ import { createQueueWorker, PushBus, Queues } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
 import { settingsFrom } from "@tollgate/services";
 import { openConfig } from "@tollgate/services/admin";
+import type { ErasurePorts } from "@tollgate/services/customers";
 import { NO_ERASURE_PORTS } from "@tollgate/services/customers";
 import { createSmtpTransport } from "@tollgate/services/emails";
 import { consumersOf } from "@tollgate/services/messages";
 import { OutboundClient } from "@tollgate/services/outbound";
+import type { StripeAccount } from "@tollgate/services/payments";
+import { createStripeAccount, erasePayments, NO_BILLING_PORT } from "@tollgate/services/payments";
 import { EndpointSlots } from "@tollgate/services/webhooks";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { keepSettingsRecorded } from "./admin/keepSettingsRecorded.ts";
@@ -91,12 +94,15 @@ export async function createWorkers(options: {
     settings,
   });
   const outbound = new OutboundClient({ allowedNetworks: env.OUTBOUND_ALLOWED_NETWORKS });
+  const stripe = stripeAccountOf(env);
   const handle = createJobHandler(
     createHandlers({
       mail: createSmtpTransport(env.SMTP_URL, env.MAIL_FROM),
-      erasure: NO_ERASURE_PORTS,
+      erasure: { ...NO_ERASURE_PORTS, payments: erasurePortOf(stripe) },
       outbound,
       webhookSlots: new EndpointSlots({ perEndpoint: 4, failingMax: CONCURRENCY.webhooks / 2 }),
+      stripe,
+      billing: NO_BILLING_PORT,
     }),
     contextFor,
     logger,
@@ -189,6 +195,22 @@ function leadershipOf(election: LeaderElection, etcd: EtcdStore): Leadership {
 }
 
 /** Every worker asserts the schedules when it starts, and then each minute whoever leads. */
+/** Jobs take no webhooks, so they need no secrets for them. */
+function stripeAccountOf(env: WorkersEnv): StripeAccount | undefined {
+  return env.STRIPE_SECRET_KEY === undefined
+    ? undefined
+    : createStripeAccount({
+        secretKey: env.STRIPE_SECRET_KEY,
+        webhookSecrets: [],
+        currency: env.STRIPE_CURRENCY,
+        apiBase: env.STRIPE_API_BASE,
+      });
+}
+
+function erasurePortOf(stripe: StripeAccount | undefined): ErasurePorts["payments"] {
+  return stripe === undefined ? null : (ctx, subject) => erasePayments(ctx, stripe, subject);
+}
+
 function keepSchedules(queues: Queues, leadership: Leadership, logger: Logger): () => void {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;

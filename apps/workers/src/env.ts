@@ -16,6 +16,15 @@ const workersEnvSchema = z.object({
   WORKERS_PORT: z.coerce.number().int().min(0).max(65_535).default(8081),
   SMTP_URL: z.url(),
   MAIL_FROM: z.string().min(3),
+  /** The account at Stripe; without a key the deployment takes no payments. */
+  STRIPE_SECRET_KEY: z.string().min(1).optional(),
+  /** Another server than Stripe's, as in development. */
+  STRIPE_API_BASE: z.url().optional(),
+  /** The one currency of the deployment. */
+  STRIPE_CURRENCY: z
+    .string()
+    .regex(/^[a-z]{3}$/)
+    .default("usd"),
   QUEUE_PREFIX: z.string().default("tollgate"),
   OUTBOUND_ALLOWED_NETWORKS: z.string().default("").transform(splitList),
   /** Batches of calls that are folded at the same time. */

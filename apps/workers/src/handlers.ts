@@ -15,6 +15,14 @@ import { announceExpiredKeys } from "@tollgate/services/keys";
 import { sweepMessages } from "@tollgate/services/messages";
 import { sweepOauthStates } from "@tollgate/services/oauth";
 import type { Outbound } from "@tollgate/services/outbound";
+import type { BillingPort, StripeAccount } from "@tollgate/services/payments";
+import {
+  processStripeEvent,
+  reconcilePayments,
+  sweepPayments,
+  sweepTopUps,
+  topUpAccount,
+} from "@tollgate/services/payments";
 import { checkPipeline, forgetUsage, rankUsers } from "@tollgate/services/usage";
 import type { EndpointSlots } from "@tollgate/services/webhooks";
 import { deliverWebhooks, forgetWebhooks, sweepWebhooks } from "@tollgate/services/webhooks";
@@ -37,9 +45,12 @@ export interface HandlerPorts {
   /** To URLs that customers name. */
   readonly outbound: Outbound;
   readonly webhookSlots: EndpointSlots;
+  /** Undefined where the deployment takes no payments. */
+  readonly stripe: StripeAccount | undefined;
+  readonly billing: BillingPort;
 }
 
-export const createHandlers = (ports: HandlerPorts): Handlers => ({
+export const createHandlers = ({ mail, erasure, outbound, webhookSlots, stripe, billing }: HandlerPorts): Handlers => ({
   "metering.holders-sweep": (ctx) => sweepHolders(ctx.database, ctx.clock),
   "balance.settle-sweep": (ctx) => settleDueAccounts({ ctx }),
   "balance.settle": (ctx, input) => settleAccounts({ ctx, input }),
@@ -49,9 +60,9 @@ export const createHandlers = (ports: HandlerPorts): Handlers => ({
     await rankApis({ ctx });
     await rankUsers({ ctx });
   },
-  "emails.send": (ctx, input) => sendEmail({ ctx, input, transport: ports.mail }),
+  "emails.send": (ctx, input) => sendEmail({ ctx, input, transport: mail }),
   "emails.sweep": (ctx) => sweepDueEmails({ ctx }),
-  "customers.erase": (ctx, input) => eraseCustomer({ ctx, input, ports: ports.erasure }),
+  "customers.erase": (ctx, input) => eraseCustomer({ ctx, input, ports: erasure }),
   "customers.export": (ctx, input) => exportCustomer({ ctx, input }),
   "customers.sweep": (ctx) => sweepCustomers({ ctx }),
   "customers.rotate-signing-key": (ctx) => rotateDueSigningKey({ ctx }),
@@ -60,10 +71,14 @@ export const createHandlers = (ports: HandlerPorts): Handlers => ({
   "oauth.sweep": (ctx) => sweepOauthStates({ ctx }),
   "usage.check-pipeline": (ctx) => checkPipeline({ ctx }),
   "usage.forget-sweep": (ctx) => forgetUsage({ ctx }),
-  "webhooks.deliver": (ctx, input) =>
-    deliverWebhooks({ ctx, input, outbound: ports.outbound, slots: ports.webhookSlots }),
+  "webhooks.deliver": (ctx, input) => deliverWebhooks({ ctx, input, outbound, slots: webhookSlots }),
   "webhooks.sweep": (ctx) => sweepWebhooks({ ctx }),
   "webhooks.forget-sweep": (ctx) => forgetWebhooks({ ctx }),
+  "payments.process-event": (ctx, input) => processStripeEvent({ ctx: { ...ctx, stripe }, input, billing }),
+  "payments.sweep": (ctx) => sweepPayments({ ctx: { ...ctx, stripe } }),
+  "payments.top-up": (ctx, input) => topUpAccount({ ctx: { ...ctx, stripe }, input }),
+  "payments.top-up-sweep": (ctx) => sweepTopUps({ ctx: { ...ctx, stripe } }),
+  "payments.reconcile": (ctx) => reconcilePayments({ ctx: { ...ctx, stripe } }),
 });
 
 /** Runs the handler of whatever job comes. @throws Error for a job that is not in the catalogue, so that it is seen */

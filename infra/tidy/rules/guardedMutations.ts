@@ -19,6 +19,7 @@ const CHANGES_NOTHING = "changes nothing; it is a mutation so that its input is 
 const OPENS_A_STATE =
   "only remembers for minutes what `complete` will ask for, which audits and announces what comes of it";
 const COMES_LATER = "nothing has changed for anyone yet: the procedure that finishes this announces it";
+const PAID_LATER = "nothing has changed yet: what comes of the page is announced when Stripe says so";
 const VISITOR =
   "the page of a stranger says so, over and over; it is kept for statistics and touches no record of the product";
 
@@ -52,6 +53,9 @@ export const EXCEPTIONS: Exceptions = {
   "usage.ingest": { audit: REPORT, event: REPORT },
   "usage.saveEvent": { audit: REPORT, event: REPORT },
   "onboarding.track": { permission: VISITOR, audit: VISITOR, event: VISITOR },
+  "payments.createCheckoutSession": { event: PAID_LATER },
+  "payments.portalUrl": { event: CHANGES_NOTHING },
+  "payments.setupCard": { event: PAID_LATER },
 };
 
 const SERVICES = "@tollgate/services/";

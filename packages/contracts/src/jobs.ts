@@ -6,8 +6,8 @@ import { keysExpireSweep } from "./keys.ts";
 import { messagesSweep } from "./messages.ts";
 import { foldCalls, sweepHolders } from "./metering.ts";
 import { oauthSweep } from "./oauth.ts";
-import { checkPipelineJob, usageForgetSweep } from "./usage.ts";
 import { paymentsSweepJob, processStripeEventJob, reconcilePaymentsJob, topUpJob, topUpSweepJob } from "./payments.ts";
+import { checkPipelineJob, usageForgetSweep } from "./usage.ts";
 import { webhooksDeliver, webhooksForgetSweep, webhooksSweep } from "./webhooks.ts";
 
 /** Every job there is. Handlers are a map over these names, so one without a handler does not compile. */

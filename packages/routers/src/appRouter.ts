@@ -8,6 +8,7 @@ import { keysRouter } from "./keys.ts";
 import { notificationsRouter } from "./notifications.ts";
 import { oauthRouter } from "./oauth.ts";
 import { onboardingRouter } from "./onboarding.ts";
+import { paymentsRouter } from "./payments.ts";
 import { projectsRouter } from "./projects.ts";
 import { router } from "./trpc.ts";
 import { usageRouter } from "./usage.ts";
@@ -25,6 +26,7 @@ export const appRouter = router({
   notifications: notificationsRouter,
   oauth: oauthRouter,
   onboarding: onboardingRouter,
+  payments: paymentsRouter,
   projects: projectsRouter,
   usage: usageRouter,
   webhooks: webhooksRouter,

@@ -1,6 +1,7 @@
 import {
   adjustmentDto,
   adjustmentPage,
+  autoTopUpAnswer,
   balanceDto,
   billingAccountIdInput,
   billingAccountPageInput,
@@ -8,6 +9,7 @@ import {
   grantPage,
   incrementInput,
   ledgerPage,
+  setAutoTopUpInput,
   transferInput,
 } from "@tollgate/contracts";
 import {
@@ -19,7 +21,8 @@ import {
   readBalance,
   transferBalance,
 } from "@tollgate/services/balance";
-import { adminProcedure, authenticatedProcedure, router } from "./trpc.ts";
+import { readAutoTopUp, setAutoTopUp } from "@tollgate/services/payments";
+import { adminProcedure, authenticatedProcedure, customerProcedure, router } from "./trpc.ts";
 
 /** Wallets and the ledger behind them. */
 export const balanceRouter = router({
@@ -46,6 +49,21 @@ export const balanceRouter = router({
     .input(billingAccountPageInput)
     .output(grantPage)
     .query(({ ctx, input }) => listGrants({ ctx, input })),
+
+  readAutoTopUp: authenticatedProcedure
+    .meta({ description: "When the account's card is charged by itself, and why it is not any more." })
+    .input(billingAccountIdInput)
+    .output(autoTopUpAnswer)
+    .query(({ ctx, input }) => readAutoTopUp({ ctx, input })),
+
+  setAutoTopUp: customerProcedure
+    .meta({
+      description:
+        "Charges a card by itself whenever the credit is below a threshold, up to an amount a month; or stops.",
+    })
+    .input(setAutoTopUpInput)
+    .output(autoTopUpAnswer)
+    .mutation(({ ctx, input }) => setAutoTopUp({ ctx, input })),
 
   increment: adminProcedure
     .meta({ description: "Gives credit. The same idempotency key with the same request gets the first answer again." })
