@@ -13,7 +13,7 @@ Tollgate is ready after ${(tookMs / 1000).toFixed(1)} s.
   API       ${ready.apiUrl}
   Gateway   ${gateways}
   Mail      ${ready.mailUrl}   every mail that is sent lands here
-${standIns.length === 0 ? "" : `  Sign-in   ${standIns.join("  ")}   stand-ins\n`}  Upstreams ${examples.join("  ")}
+${standIns.length === 0 ? "" : `  Sign-in   ${standIns.join("  ")}   stand-ins\n`}${ready.stripeUrl === undefined ? "" : `  Stripe    ${ready.stripeUrl}   a stand-in: no money moves\n`}  Upstreams ${examples.join("  ")}
 
   Admin     ${ready.admin.email}  ${ready.admin.password}
   Demo      ${ready.demo.email}  ${ready.demo.password}

@@ -16,6 +16,8 @@ export interface ProductPlace {
   readonly smtpUrl: string;
   /** Registrations at the stand-ins of Google and GitHub; see `planOauth`. */
   readonly oauthEnv: Readonly<Record<string, string>>;
+  /** The account at Stripe; see `planStripe`. */
+  readonly stripeEnv: Readonly<Record<string, string>>;
   readonly secrets: Secrets;
 }
 
@@ -77,7 +79,7 @@ export async function planProduct(place: ProductPlace): Promise<Product> {
     api: {
       name: "api",
       entry: "apps/api/src/main.ts",
-      env: { ...common, ...mail, ...place.oauthEnv, API_HOST: HOST, API_PORT: `${apiPort}` },
+      env: { ...common, ...mail, ...place.oauthEnv, ...place.stripeEnv, API_HOST: HOST, API_PORT: `${apiPort}` },
       readyUrl: `${apiUrl}/readyz`,
     },
     gateways: gatewayPorts.map((port, index) => ({
@@ -94,7 +96,7 @@ export async function planProduct(place: ProductPlace): Promise<Product> {
     workers: {
       name: "workers",
       entry: "apps/workers/src/main.ts",
-      env: { ...common, ...mail, WORKERS_HOST: HOST, WORKERS_PORT: `${workersPort}` },
+      env: { ...common, ...mail, ...place.stripeEnv, WORKERS_HOST: HOST, WORKERS_PORT: `${workersPort}` },
       readyUrl: `${urlOf(workersPort)}/readyz`,
     },
     examples: [...examplePorts].map(([name, port]) => ({

@@ -21,10 +21,12 @@ import { programOf, programsUsing } from "./reload.ts";
 import { runToEnd } from "./runToEnd.ts";
 import { loadSecrets, saveSecrets } from "./secrets.ts";
 import { watchSources } from "./sourceWatch.ts";
+import { planStripe } from "./stripe.ts";
 import { waitUntilSold } from "./waitUntilSold.ts";
 
 const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const STABLE_MAIL_PORTS = { http: 4300, smtp: 4325 };
+const STABLE_STRIPE_PORT = 4320;
 const STABLE_OAUTH_PORTS = { google: 4310, github: 4311 };
 
 export interface SystemOptions {
@@ -117,8 +119,10 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
     github: await choosePort(isStablePorts ? STABLE_OAUTH_PORTS.github : undefined),
   });
   const { env: oauthEnv, urls: oauthUrls } = planOauth(oauth);
+  closings.push(() => oauth.stop());
+  const stripe = await planStripe(dir, await choosePort(isStablePorts ? STABLE_STRIPE_PORT : undefined));
   closings.push(
-    () => oauth.stop(),
+    () => stripe.stop(),
     () => fleet.stop(),
   );
   const abort = (): void => void fleet.kill();
@@ -133,9 +137,11 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
     isStablePorts,
     smtpUrl: mail.smtpUrl,
     oauthEnv,
+    stripeEnv: stripe.env,
     secrets,
     ...urls,
   });
+  stripe.connect(product.apiUrl);
   await step("the database is migrated", () => runToEnd(product.migrate, place, signal));
   const demo = await step("the demo is seeded", async () => readSeed(await runToEnd(product.seed, place, signal)));
   await saveSecrets(dir, { ...secrets, demoKey: demo.key });
@@ -152,6 +158,7 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
     gatewayUrls: product.gatewayUrls,
     mailUrl: mail.httpUrl,
     oauthUrls,
+    ...(stripe.url === undefined ? {} : { stripeUrl: stripe.url }),
     ...urls,
     pids: describePids(fleet, product),
     admin: { email: ADMIN_EMAIL, password: secrets.adminPassword },
