@@ -91,6 +91,12 @@ const GUESSING = "guesses are counted";
 const DEVELOPERS: Members = ["owner", "admin", "developer"];
 const ADMINS: Members = ["owner", "admin"];
 
+const RULE = {
+  kind: "noUsage",
+  name: "Silence",
+  channels: [{ kind: "webhook", url: "https://example.com/alerts" }],
+};
+
 export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expectation[]>> = {
   "admin.audit": { answers: operators() },
   "admin.impersonate": { answers: operators() },
@@ -110,6 +116,17 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
     input: () => ({ api: API.name, name: "X-Other-Key" }),
   },
   "admin.secrets.rewrap": { answers: operators() },
+
+  "alerts.report": { answers: services(), input: () => ({ category: "upstream", action: "slow" }) },
+  "alerts.createRule": byOwner(RULE, ["owner", "admin", "developer", "billing"]),
+  "alerts.listRules": byOwner({}, ["owner", "admin", "developer", "billing"]),
+  "alerts.updateRule": {
+    answers: members(["owner", "admin", "developer", "billing"]),
+    input: () => ({ name: "Other" }),
+  },
+  "alerts.deleteRule": { answers: members(["owner", "admin", "developer", "billing"]) },
+  "alerts.list": byOwner({}, EVERY_ROLE),
+  "alerts.acknowledge": { answers: members(["owner", "admin", "developer", "billing"]) },
 
   "balance.current": { answers: accountMembers() },
   "balance.ledger": { answers: accountMembers() },
@@ -359,14 +376,14 @@ function bySubject(fields: Readonly<Record<string, unknown>>): Expectation[] {
 }
 
 /** What is a project's, for its developers, or a billing account's, for its admins. */
-function byOwner(fields: Readonly<Record<string, unknown>>): Expectation[] {
+function byOwner(fields: Readonly<Record<string, unknown>>, roles: Members = DEVELOPERS): Expectation[] {
   const whole = (idField: string, prefix: string) => ({
     variant: idField,
     input: ({ ids }: Tenant) => ({ ...fields, [idField]: ids[prefix] }),
     isWholeInput: true,
   });
   return [
-    { answers: members(DEVELOPERS), ...whole("projectId", "prj") },
+    { answers: members(roles), ...whole("projectId", "prj") },
     { answers: { ...only("owner"), service: "FORBIDDEN" }, ...whole("billingAccountId", "ba") },
   ];
 }

@@ -1,4 +1,5 @@
 import type {
+  AlertRule,
   CardList,
   Charge,
   Checkout,
@@ -120,6 +121,25 @@ export async function createTenant(
   );
   const delivery = await call<WebhookDelivery>("webhooks.sendTest", { id: endpoint.id }, owner.token);
   const { cardId, paymentId } = await payByCard(api, call, owner);
+  const rule = await call<AlertRule>(
+    "alerts.createRule",
+    {
+      projectId: main.id,
+      kind: "noUsage",
+      name: "Silence",
+      channels: [{ kind: "webhook", url: "https://example.com/alerts" }],
+    },
+    owner.token,
+  );
+  const alertId = newId("alert");
+  await api.database.db.insert(schema.alerts).values({
+    id: alertId,
+    ruleId: rule.id,
+    projectId: main.id,
+    title: "Silence",
+    text: "There was no call",
+    createdAt: api.clock.now(),
+  });
   await call("customers.ban", { id: people.banned.customerId, reason: "Does not belong here" }, operator.token);
   await call("customers.delete", { id: people.departed.customerId }, operator.token);
   return {
@@ -132,6 +152,8 @@ export async function createTenant(
       ivt: toStranger.id,
       pay: paymentId,
       pm: cardId,
+      arl: rule.id,
+      alt: alertId,
       whk: endpoint.id,
       whd: delivery.id,
       ses: sessionOf(device),

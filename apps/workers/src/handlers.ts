@@ -3,6 +3,7 @@ import type { Logger } from "@tollgate/kernel";
 import type { JobHandler, JobOrigin } from "@tollgate/messaging";
 import { originOf } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
+import { evaluateRules, sendAlertMessages } from "@tollgate/services/alerts";
 import { expireGrants, settleAccounts, settleDueAccounts } from "@tollgate/services/balance";
 import { sweepHolders } from "@tollgate/services/budgets";
 import { rankApis } from "@tollgate/services/catalog";
@@ -72,6 +73,8 @@ export const createHandlers = ({ mail, erasure, outbound, webhookSlots, stripe, 
   "usage.check-pipeline": (ctx) => checkPipeline({ ctx }),
   "usage.forget-sweep": (ctx) => forgetUsage({ ctx }),
   "webhooks.deliver": (ctx, input) => deliverWebhooks({ ctx, input, outbound, slots: webhookSlots }),
+  "alerts.evaluate-sweep": (ctx) => evaluateRules({ ctx }),
+  "alerts.send-sweep": (ctx) => sendAlertMessages({ ctx, outbound }),
   "webhooks.sweep": (ctx) => sweepWebhooks({ ctx }),
   "webhooks.forget-sweep": (ctx) => forgetWebhooks({ ctx }),
   "payments.process-event": (ctx, input) => processStripeEvent({ ctx: { ...ctx, stripe }, input, billing }),

@@ -6,6 +6,15 @@ import {
   adminSecretsRewrapped,
   adminSettingChanged,
 } from "./admin.ts";
+import {
+  alertsAcknowledged,
+  alertsFired,
+  alertsReported,
+  alertsResolved,
+  alertsRuleCreated,
+  alertsRuleDeleted,
+  alertsRuleUpdated,
+} from "./alerts.ts";
 import { balanceCredited, balanceDebited } from "./balance.ts";
 import { catalogDeprecated, catalogPublished, catalogRemoved, catalogUpdated } from "./catalog.ts";
 import {
@@ -139,6 +148,13 @@ export const EVENTS = [
   webhooksEndpointDisabled,
   webhooksSecretRotated,
   webhooksDeliveryRequested,
+  alertsAcknowledged,
+  alertsFired,
+  alertsReported,
+  alertsResolved,
+  alertsRuleCreated,
+  alertsRuleDeleted,
+  alertsRuleUpdated,
 ] as const;
 
 export type EventSubject = (typeof EVENTS)[number]["subject"];

@@ -1,4 +1,5 @@
 export * from "./admin.ts";
+export * from "./alerts.ts";
 export * from "./balance.ts";
 export * from "./billing.ts";
 export * from "./catalog.ts";

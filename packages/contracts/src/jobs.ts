@@ -1,3 +1,4 @@
+import { alertsEvaluateSweep, alertsSendSweep } from "./alerts.ts";
 import { expireSweepJob, runChecksJob, settleJob, settleSweepJob } from "./balance.ts";
 import { rankApisJob } from "./catalog.ts";
 import { customersSweepJob, eraseCustomerJob, exportCustomerJob, rotateSigningKeyJob } from "./customers.ts";
@@ -30,6 +31,8 @@ export const JOBS = [
   checkPipelineJob,
   usageForgetSweep,
   messagesSweep,
+  alertsEvaluateSweep,
+  alertsSendSweep,
   webhooksDeliver,
   webhooksSweep,
   webhooksForgetSweep,
@@ -57,6 +60,8 @@ export const SCHEDULES = [
   { job: keysExpireSweep, everyMs: 10 * MINUTE_MS, offsetMs: 3 * MINUTE_MS },
   { job: oauthSweep, everyMs: HOUR_MS, offsetMs: 40 * MINUTE_MS },
   { job: messagesSweep, everyMs: HOUR_MS, offsetMs: 50 * MINUTE_MS },
+  { job: alertsEvaluateSweep, everyMs: 10 * MINUTE_MS, offsetMs: 6 * MINUTE_MS },
+  { job: alertsSendSweep, everyMs: 10_000, offsetMs: 2_000 },
   { job: webhooksSweep, everyMs: 5_000, offsetMs: 0 },
   { job: webhooksForgetSweep, everyMs: HOUR_MS, offsetMs: 45 * MINUTE_MS },
   { job: paymentsSweepJob, everyMs: MINUTE_MS, offsetMs: 15_000 },

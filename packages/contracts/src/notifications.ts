@@ -56,4 +56,6 @@ export const NOTIFIED_SUBJECTS = [
   "catalog.deprecated",
   "catalog.removed",
   "webhooks.endpointDisabled",
+  "alerts.fired",
+  "alerts.resolved",
 ] as const;

@@ -1,4 +1,5 @@
 import { adminRouter } from "./admin.ts";
+import { alertsRouter } from "./alerts.ts";
 import { balanceRouter } from "./balance.ts";
 import { billingRouter } from "./billing.ts";
 import { catalogRouter } from "./catalog.ts";
@@ -17,6 +18,7 @@ import { webhooksRouter } from "./webhooks.ts";
 /** Every procedure, by domain. */
 export const appRouter = router({
   admin: adminRouter,
+  alerts: alertsRouter,
   balance: balanceRouter,
   billing: billingRouter,
   catalog: catalogRouter,

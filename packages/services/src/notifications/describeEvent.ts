@@ -32,6 +32,10 @@ export function describeEvent(subject: string, data: Data): string {
       return `The API ${text(data, "name")} was removed`;
     case "webhooks.endpointDisabled":
       return `The webhook endpoint at ${text(data, "host")} was switched off`;
+    case "alerts.fired":
+      return "An alert fires";
+    case "alerts.resolved":
+      return "An alert is over";
     default:
       throw new Error(`Nobody is told of ${subject}`);
   }

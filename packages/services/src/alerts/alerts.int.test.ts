@@ -1,0 +1,154 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { AlertChannel } from "@tollgate/contracts";
+import { schema } from "@tollgate/db";
+import { newId } from "@tollgate/kernel";
+import { eq } from "drizzle-orm";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { ServiceFixture } from "../../test/serviceFixture.ts";
+import { createServiceFixture, insertMember, insertProject, SYSTEM } from "../../test/serviceFixture.ts";
+import { makeCalls, micros } from "../../test/usageFixture.ts";
+import { OutboundClient } from "../outbound/index.ts";
+import { acknowledgeAlert, createRule, evaluateRules, listAlerts, listRules, sendAlertMessages } from "./index.ts";
+
+const LOOPBACK = { outboundAllowedNetworks: ["127.0.0.0/8"] };
+let fixture: ServiceFixture;
+let port: number;
+const received: { path: string; body: Record<string, unknown> }[] = [];
+const answers = new Map<string, { status: number; headers?: Record<string, string> }>();
+const server = createServer((request, response) => {
+  const chunks: Buffer[] = [];
+  request.on("data", (chunk) => chunks.push(chunk));
+  request.on("end", () => {
+    const path = request.url ?? "";
+    received.push({ path, body: JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown> });
+    const answer = answers.get(path) ?? { status: 200 };
+    response.writeHead(answer.status, answer.headers).end();
+  });
+});
+const outbound = new OutboundClient({ allowedNetworks: ["127.0.0.0/8"] });
+
+beforeAll(async () => {
+  fixture = await createServiceFixture();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  port = (server.address() as AddressInfo).port;
+});
+afterAll(async () => {
+  await outbound.close();
+  server.closeAllConnections();
+  server.close();
+  await fixture.close();
+});
+
+async function newRule(kind: "spendAbove" | "noUsage", channels: (path: string) => AlertChannel[]) {
+  const project = await insertProject(fixture);
+  const owner = await insertMember(fixture, project.id, "owner");
+  const path = `/${newId("event")}`;
+  const rule = await createRule({
+    ctx: fixture.as(owner, LOOPBACK),
+    input: {
+      projectId: project.id,
+      kind,
+      name: "Weather <!channel>",
+      windowHours: 1,
+      ...(kind === "spendAbove" ? { thresholdMicros: micros(1_000) } : {}),
+      channels: channels(`http://127.0.0.1:${port}${path}`),
+    },
+  });
+  return { project, owner, rule, path };
+}
+
+async function call(project: { id: string; billingAccountId: string }, charged: number): Promise<void> {
+  await makeCalls(fixture, [
+    {
+      billingAccountId: project.billingAccountId,
+      projectId: project.id,
+      endpointId: "ep_00000000test",
+      at: fixture.clock.now(),
+      chargedMicros: micros(charged),
+    },
+  ]);
+}
+const evaluate = async () => {
+  fixture.clock.advanceMs(10 * 60_000);
+  return evaluateRules({ ctx: fixture.as(SYSTEM) });
+};
+const send = () => sendAlertMessages({ ctx: fixture.as(SYSTEM), outbound });
+const sentTo = (path: string) => received.filter((one) => one.path === path).map(({ body }) => body);
+
+test("a rule fires once a crossing, on every channel, and says when it is over", async () => {
+  const slackOf = (url: string) => `${url}-slack`;
+  const { project, owner, path } = await newRule("spendAbove", (url) => [
+    { kind: "webhook", url },
+    { kind: "slack", url: slackOf(url) },
+  ]);
+  await evaluate();
+  await call(project, 5_000);
+  // Two sweeps at once fire once.
+  fixture.clock.advanceMs(10 * 60_000);
+  await Promise.all([evaluateRules({ ctx: fixture.as(SYSTEM) }), evaluateRules({ ctx: fixture.otherProcess(SYSTEM) })]);
+  await evaluate();
+  await send();
+  expect(sentTo(path)).toMatchObject([{ type: "alert.fired", title: "Weather <!channel>" }]);
+  expect(sentTo(`${path}-slack`)).toMatchObject([{ text: expect.stringContaining("&lt;!channel&gt;") }]);
+  const input = { projectId: project.id, limit: 10 };
+  const [fired, ...more] = (await listAlerts({ ctx: fixture.as(owner), input })).items;
+  expect(more).toEqual([]);
+  expect(fired).toMatchObject({ resolvedAt: null, acknowledgedAt: null });
+  const acknowledged = await acknowledgeAlert({ ctx: fixture.as(owner), input: { id: fired?.id ?? "" } });
+  expect(acknowledged.acknowledgedAt).toEqual(fixture.clock.now());
+  fixture.clock.advanceMs(3 * 3_600_000);
+  await evaluate();
+  await evaluate();
+  await send();
+  expect(sentTo(path).map(({ type }) => type)).toEqual(["alert.fired", "alert.resolved"]);
+  expect((await listAlerts({ ctx: fixture.as(owner), input })).items[0]?.resolvedAt).not.toBeNull();
+});
+
+test("a project that was never called is not silent; one that was, is", async () => {
+  const { project, owner } = await newRule("noUsage", (url) => [{ kind: "webhook", url }]);
+  await evaluate();
+  const stateOf = async () =>
+    (await listRules({ ctx: fixture.as(owner), input: { projectId: project.id, limit: 10 } })).items[0]?.state;
+  expect(await stateOf()).toBe("unknown");
+  await call(project, 0);
+  await evaluate();
+  expect(await stateOf()).toBe("ok");
+  fixture.clock.advanceMs(3 * 3_600_000);
+  await evaluate();
+  expect(await stateOf()).toBe("firing");
+});
+
+test("a channel that is down delays a message and loses none; a slow-down that it asks for is kept", async () => {
+  const { project, path } = await newRule("spendAbove", (url) => [{ kind: "discord", url }]);
+  await call(project, 5_000);
+  answers.set(path, { status: 429, headers: { "retry-after": "600" } });
+  await evaluate();
+  await send();
+  fixture.clock.advanceMs(599_000);
+  await send();
+  expect(sentTo(path)).toHaveLength(1);
+  answers.delete(path);
+  fixture.clock.advanceMs(1_000);
+  await send();
+  await send();
+  expect(sentTo(path)).toHaveLength(2);
+  expect(sentTo(path)[1]).toMatchObject({ allowed_mentions: { parse: [] } });
+});
+
+test("mails go to people of the project alone, and URLs of channels are in no answer", async () => {
+  const { owner, project, rule } = await newRule("spendAbove", (url) => [{ kind: "slack", url }]);
+  expect(rule.channels).toEqual([{ kind: "slack", address: `127.0.0.1:${port}` }]);
+  const input = {
+    projectId: project.id,
+    kind: "noUsage" as const,
+    name: "Silence",
+    windowHours: 1,
+    channels: [{ kind: "email" as const, to: "stranger@example.test" }],
+  };
+  await expect(createRule({ ctx: fixture.as(owner), input })).rejects.toMatchObject({
+    issues: [{ path: "channels.0.to" }],
+  });
+  const [row] = await fixture.as().db.select().from(schema.alertRules).where(eq(schema.alertRules.id, rule.id));
+  expect(row?.channelsSealed).not.toContain("127.0.0.1");
+});

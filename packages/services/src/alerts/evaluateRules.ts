@@ -1,0 +1,155 @@
+import { alertsFired, alertsResolved } from "@tollgate/contracts";
+import { appendEvent, schema, withTransaction } from "@tollgate/db";
+import { newId } from "@tollgate/kernel";
+import { and, asc, eq, isNull, lte, or, sql } from "drizzle-orm";
+import { readBalance } from "../balance/index.ts";
+import type { ServiceContext } from "../context.ts";
+import { queueEmail } from "../emails/queueEmail.ts";
+import { formatUnits } from "../notifications/formatUnits.ts";
+import { requireService } from "../permissions.ts";
+import type { AlertRow, RuleRow } from "./internal.ts";
+import { ownerOf, sealChannels, targetOf, unsealChannels } from "./internal.ts";
+import { planRule } from "./planRule.ts";
+
+const RULES_MAX = 1_000;
+const AGAIN_AFTER_MS = 5 * 60_000;
+const HOUR_MS = 3_600_000;
+const { alertMessages, alertRules: rules, alerts } = schema;
+
+/**
+ * Looks at the rules whose turn it is: one firing for each crossing, and one word when it is over. Each rule is a
+ * transaction of its own, so two sweeps at once fire once.
+ * @throws TollgateError UNAUTHORIZED, FORBIDDEN for anyone but a worker
+ */
+export async function evaluateRules({ ctx }: { readonly ctx: ServiceContext }): Promise<{ readonly changed: number }> {
+  requireService(ctx);
+  const before = new Date(ctx.clock.nowMs() - AGAIN_AFTER_MS);
+  const due = await ctx.db
+    .select({ id: rules.id })
+    .from(rules)
+    .where(and(eq(rules.isEnabled, true), or(isNull(rules.evaluatedAt), lte(rules.evaluatedAt, before))))
+    .orderBy(asc(rules.evaluatedAt), asc(rules.id))
+    .limit(RULES_MAX);
+  let changed = 0;
+  for (const { id } of due) {
+    const hasChanged = await withTransaction(ctx, (ctx) => evaluate(ctx, id), { isIdempotent: true });
+    if (hasChanged) changed += 1;
+  }
+  return { changed };
+}
+
+async function evaluate(ctx: ServiceContext, ruleId: string): Promise<boolean> {
+  const [rule] = await ctx.db.select().from(rules).where(eq(rules.id, ruleId));
+  if (rule === undefined || !rule.isEnabled) return false;
+  const measured = await measure(ctx, rule);
+  const threshold = rule.kind === "errorRateAbove" ? (rule.thresholdPercent ?? 0) : Number(rule.thresholdMicros ?? 0n);
+  const plan = planRule({ kind: rule.kind, state: rule.state, threshold, measured });
+  const state = plan.kind === "become" ? plan.state : rule.state;
+  await ctx.db.update(rules).set({ state, evaluatedAt: ctx.clock.now() }).where(eq(rules.id, rule.id));
+  if (plan.kind === "stay") return false;
+  if (plan.state === "firing") await fire(ctx, rule, measured ?? 0);
+  else if (rule.state === "firing") await resolve(ctx, rule, measured ?? 0);
+  return plan.state === "firing" || rule.state === "firing";
+}
+
+/** What a rule looks at. Null where there is nothing to tell by: a project that was never called is not silent. */
+async function measure(ctx: ServiceContext, rule: RuleRow): Promise<number | null> {
+  if (rule.kind === "balanceBelow") {
+    const { available } = await readBalance({ ctx, input: { billingAccountId: rule.billingAccountId ?? "" } });
+    return Number(available);
+  }
+  const owner =
+    rule.projectId === null
+      ? sql`project_id in (select id from projects where billing_account_id = ${rule.billingAccountId})`
+      : sql`project_id = ${rule.projectId}`;
+  const since = new Date(ctx.clock.nowMs() - rule.windowHours * HOUR_MS).toISOString();
+  const [row] = await ctx.db.execute<{ calls: string; errors: string; charged: string; earlier: string }>(sql`
+    select coalesce(sum(case when hour > ${since}::timestamptz then calls else 0 end), 0) as calls,
+      coalesce(sum(case when hour > ${since}::timestamptz and status >= 500 then calls else 0 end), 0) as errors,
+      coalesce(sum(case when hour > ${since}::timestamptz then charged_micros else 0 end), 0) as charged,
+      count(*) as earlier
+    from usage_hourly where ${owner} and mode = 'live'`);
+  const calls = Number(row?.calls ?? 0);
+  if (rule.kind === "spendAbove") return Number(row?.charged ?? 0);
+  if (rule.kind === "noUsage") return Number(row?.earlier ?? 0) === 0 ? null : calls;
+  return calls === 0 ? null : (Number(row?.errors ?? 0) / calls) * 100;
+}
+
+async function fire(ctx: ServiceContext, rule: RuleRow, measured: number): Promise<void> {
+  const [alert] = await ctx.db
+    .insert(alerts)
+    .values({
+      id: newId("alert"),
+      ruleId: rule.id,
+      projectId: rule.projectId,
+      billingAccountId: rule.billingAccountId,
+      title: rule.name,
+      text: describe(rule, measured),
+      createdAt: ctx.clock.now(),
+    })
+    .returning();
+  if (alert === undefined) throw new Error("An alert was written and is not there");
+  await appendEvent(ctx, alertsFired, { alertId: alert.id, ruleId: rule.id, ...ownerOf(rule) });
+  await say(ctx, rule, alert, alert.text, false);
+}
+
+async function resolve(ctx: ServiceContext, rule: RuleRow, measured: number): Promise<void> {
+  const [alert] = await ctx.db
+    .update(alerts)
+    .set({ resolvedAt: ctx.clock.now() })
+    .where(and(eq(alerts.ruleId, rule.id), isNull(alerts.resolvedAt)))
+    .returning();
+  if (alert === undefined) return;
+  await appendEvent(ctx, alertsResolved, { alertId: alert.id, ruleId: rule.id, ...ownerOf(rule) });
+  await say(ctx, rule, alert, describe(rule, measured), true);
+}
+
+/** Writes what is to be said on each channel; a mail is a row of its own kind. */
+async function say(
+  ctx: ServiceContext,
+  rule: RuleRow,
+  alert: AlertRow,
+  text: string,
+  isResolved: boolean,
+): Promise<void> {
+  const now = ctx.clock.now();
+  for (const channel of unsealChannels(ctx, rule.channelsSealed)) {
+    const target = targetOf(channel);
+    if (channel.kind === "email") {
+      await queueEmail(ctx, {
+        template: "alert",
+        to: channel.to,
+        data: { title: alert.title, text, isResolved, dashboardUrl: ctx.settings.publicWebUrl },
+        idempotencyKey: `alert:${alert.id}:${isResolved ? "resolved" : "fired"}:${target}`,
+      });
+      continue;
+    }
+    await ctx.db.insert(alertMessages).values({
+      id: newId("alertMessage"),
+      alertId: alert.id,
+      target,
+      channelSealed: sealChannels(ctx, [channel]),
+      title: alert.title,
+      text,
+      isResolved,
+      status: "pending",
+      nextAttemptAt: now,
+      createdAt: now,
+    });
+  }
+}
+
+function describe(rule: RuleRow, measured: number): string {
+  const hours = rule.windowHours === 1 ? "the last hour" : `the last ${rule.windowHours} hours`;
+  const limit = formatUnits(String(rule.thresholdMicros ?? 0n));
+  switch (rule.kind) {
+    case "balanceBelow":
+      return `The balance is ${formatUnits(String(measured))}; the rule is ${limit}.`;
+    case "spendAbove":
+      return `${formatUnits(String(measured))} was spent in ${hours}; the rule is ${limit}.`;
+    case "errorRateAbove":
+      return `${measured.toFixed(1)} % of the calls of ${hours} failed; the rule is ${rule.thresholdPercent} %.`;
+    case "noUsage":
+      return measured === 0 ? `There was no call in ${hours}.` : `There were ${measured} calls in ${hours}.`;
+  }
+}
