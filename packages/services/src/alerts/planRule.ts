@@ -8,8 +8,11 @@ export interface RuleFacts {
 
 export type RulePlan = { readonly kind: "stay" } | { readonly kind: "become"; readonly state: "ok" | "firing" };
 
-/** A rule that fires is over only when the value has come back by a tenth: one that swings about its threshold fires once. */
-const HYSTERESIS = 0.1;
+/**
+ * A rule that fires is over only when the value has come back by a tenth: one that swings about its threshold fires once. In
+ * whole tenths, because 100 × 1.1 is more than 110 in floating point.
+ */
+const TENTHS_BACK = { low: 11, high: 9 };
 
 /**
  * Whether a rule begins to fire, is over, or neither: once a crossing, with hysteresis on the way back. Without a
@@ -23,7 +26,7 @@ export function planRule({ kind, state, threshold, measured }: RuleFacts): RuleP
     const next = isCrossed ? "firing" : "ok";
     return next === state ? { kind: "stay" } : { kind: "become", state: next };
   }
-  const back = isLow ? threshold * (1 + HYSTERESIS) : threshold * (1 - HYSTERESIS);
-  const isOver = kind === "noUsage" ? measured > 0 : isLow ? measured >= back : measured <= back;
+  const back = threshold * (isLow ? TENTHS_BACK.low : TENTHS_BACK.high);
+  const isOver = kind === "noUsage" ? measured > 0 : isLow ? measured * 10 >= back : measured * 10 <= back;
   return isOver ? { kind: "become", state: "ok" } : { kind: "stay" };
 }
