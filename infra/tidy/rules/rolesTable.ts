@@ -5,7 +5,14 @@ import { childOf, childrenOf, nameOf, textOf, walk } from "../syntax.ts";
 
 const SOURCE = "packages/services/src/permissions.ts";
 const DOCUMENT = "docs/roles.md";
-const CALLS = new Set(["requireMember", "requireMembership", "requireKey", "requireOwner", "requireEndpoint", "requireRule"]);
+const CALLS = new Set([
+  "requireMember",
+  "requireMembership",
+  "requireKey",
+  "requireOwner",
+  "requireEndpoint",
+  "requireRule",
+]);
 
 /**
  * docs/roles.md shows the table that the verbs ask, and every procedure of the table is asked for by a verb. The document's
