@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Payment, refundInput } from "@tollgate/contracts";
 import { withTransaction, writeAudit } from "@tollgate/db";
 import { TollgateError } from "@tollgate/kernel";
@@ -37,7 +38,7 @@ export async function refundPayment({ ctx, input }: PaymentsVerb<z.output<typeof
           ...(amountCents === undefined ? {} : { amount: amountCents }),
           ...(reason === undefined ? {} : { reason }),
         },
-        { idempotencyKey: `refund:${payment.id}:${input.idempotencyKey}` },
+        { idempotencyKey: stripeKey(payment.id, input.idempotencyKey) },
       ),
     );
   } catch (error) {
@@ -53,6 +54,11 @@ export async function refundPayment({ ctx, input }: PaymentsVerb<z.output<typeof
     }),
   );
   return toPayment(refunded);
+}
+
+/** It travels in a header, which takes no more than ASCII, and callers may send any text. */
+function stripeKey(paymentId: string, idempotencyKey: string): string {
+  return `refund:${paymentId}:${createHash("sha256").update(idempotencyKey).digest("hex")}`;
 }
 
 /** Stripe says why a charge cannot be given back; the caller is told in the same words. */
