@@ -83,6 +83,12 @@ const only = (...callers: Caller[]): Answers => ({ ...people("NOT_FOUND"), ...fi
 /** Whoever is in any project of the billing account may look. */
 const accountMembers = (): Answers => ({ ...membersAndMachinery(EVERY_ROLE), neighbour: "OK" });
 
+/** Whoever administers the billing account, and those who look in from the deployment's side. */
+const accountAdmins = (answer: Answer = "OK"): Answers => ({
+  ...people("NOT_FOUND"),
+  ...fill(answer, ["owner", "operator", "service"]),
+});
+
 const viewerOf = ({ people: { viewer } }: Tenant) => ({ email: viewer.email });
 const OWN_ADDRESS = "the address is its owner's, whoever types it";
 const THE_KEY_ITSELF = "whoever has a leaked key may say so";
@@ -138,6 +144,9 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
     answers: operators(),
     input: ({ people: { viewer } }) => ({ toBillingAccountId: viewer.billingAccountId }),
   },
+  "balance.reverse": { answers: operators(), input: () => ({ micros: "1" }) },
+  "balance.setLowBalanceAlert": { answers: { ...only("owner", "operator"), service: "OK" } },
+  "balance.live": { answers: accountMembers() },
 
   "balance.readAutoTopUp": { answers: { ...only("owner", "operator"), service: "OK" } },
   "balance.setAutoTopUp": [
@@ -166,6 +175,23 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
   "billing.readAccount": {
     answers: { ...only("owner", "operator"), service: "OK" },
   },
+  "billing.updateAccount": { answers: accountAdmins() },
+  "billing.addAdmin": {
+    answers: accountAdmins(),
+    // Who is one already.
+    input: ({ people: { owner } }) => ({ email: owner.email }),
+  },
+  "billing.removeAdmin": {
+    // The last one stays.
+    answers: accountAdmins("CONFLICT"),
+    input: ({ people: { owner } }) => ({ customerId: owner.customerId }),
+  },
+  "billing.listInvoices": { answers: accountAdmins() },
+  "billing.getInvoice": { answers: accountAdmins() },
+  "billing.closePeriod": { answers: operators(), input: () => ({ at: "2020-01-01T00:00:00Z" }) },
+  "billing.listPendingCharges": { answers: operators() },
+  "billing.issueCreditNote": { answers: operators(), input: () => ({ micros: "1" }) },
+  "billing.voidInvoice": { answers: operators() },
 
   "catalog.publish": { answers: operatorsAndServices(), input: () => ({ ...API, name: "tides" }) },
   "catalog.update": { answers: operatorsAndServices(), input: () => ({ name: API.name, description: "Rain" }) },

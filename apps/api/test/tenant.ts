@@ -1,4 +1,5 @@
 import type {
+  Adjustment,
   AlertRule,
   CardList,
   Charge,
@@ -11,7 +12,7 @@ import type {
   WebhookSecret,
 } from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
-import { newId } from "@tollgate/kernel";
+import { newId, toMicros } from "@tollgate/kernel";
 import { walletBudgetId } from "@tollgate/services/budgets";
 import { foldCalls, formatCallRecord } from "@tollgate/services/metering";
 import { provisionCustomer } from "@tollgate/services/seed";
@@ -111,7 +112,7 @@ export async function createTenant(
   const toStranger = await invite(main, `guest@${name}.test`);
   const toViewer = await invite(second, people.viewer.email);
   const key = await call<GeneratedKey>("keys.generate", { projectId: main.id }, people.developer.token);
-  await addCredit(call, billingAccountId, operator);
+  const debit = await moveCredit(call, billingAccountId, operator);
   const callId = await makeCall(api, { billingAccountId, projectId: main.id, keyId: key.id, ...world });
   await linkIdentity(api, owner, name);
   const { endpoint } = await call<WebhookSecret>(
@@ -147,6 +148,8 @@ export async function createTenant(
     ids: {
       cus: people.viewer.customerId,
       ba: billingAccountId,
+      txn: debit.id,
+      inv: await insertInvoice(api, billingAccountId),
       prj: main.id,
       key: key.id,
       ivt: toStranger.id,
@@ -215,9 +218,11 @@ async function addMember(call: Call, project: Project, owner: Person, person: Pe
   await call("projects.acceptInvite", { id }, person.token);
 }
 
-async function addCredit(call: Call, billingAccountId: string, operator: Person): Promise<void> {
+/** Credit, and a debit of some of it. */
+async function moveCredit(call: Call, billingAccountId: string, operator: Person): Promise<Adjustment> {
   const adjustment = { billingAccountId, micros: WALLET_MICROS, reference: "Credit", idempotencyKey: "credit" };
   await call("balance.increment", adjustment, operator.token);
+  return call("balance.decrement", { ...adjustment, micros: "1000", idempotencyKey: "debit" }, operator.token);
 }
 
 /** One paid call, as a gateway reports it. */
@@ -254,6 +259,31 @@ async function makeCall(
   });
   const batch = { source: `${newId("gateway")}.0`, sequence: 1, records: record };
   await foldCalls(api.database, api.clock, batch);
+  return id;
+}
+
+/** An invoice that waits to be paid; a period would have to pass to make one. */
+async function insertInvoice(api: TestApi, billingAccountId: string): Promise<string> {
+  const now = api.clock.now();
+  const id = newId("invoice");
+  const party = { name: "Somebody", address: null, taxId: null, email: null };
+  await api.database.db.insert(schema.invoices).values({
+    id,
+    billingAccountId,
+    kind: "usage",
+    status: "final",
+    number: id,
+    periodStart: now,
+    periodEnd: now,
+    timeZone: "UTC",
+    currency: "usd",
+    totalMicros: toMicros(1_000n),
+    dueMicros: toMicros(1_000n),
+    seller: party,
+    customer: party,
+    createdAt: now,
+    updatedAt: now,
+  });
   return id;
 }
 

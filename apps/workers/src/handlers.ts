@@ -4,7 +4,8 @@ import type { JobHandler, JobOrigin } from "@tollgate/messaging";
 import { originOf } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
 import { evaluateRules, sendAlertMessages } from "@tollgate/services/alerts";
-import { expireGrants, settleAccounts, settleDueAccounts } from "@tollgate/services/balance";
+import { announceLevels, expireGrants, settleAccounts, settleDueAccounts } from "@tollgate/services/balance";
+import { closeDueAccounts, closePeriods } from "@tollgate/services/billing";
 import { sweepHolders } from "@tollgate/services/budgets";
 import { rankApis } from "@tollgate/services/catalog";
 import { runChecks } from "@tollgate/services/checks";
@@ -56,6 +57,9 @@ export const createHandlers = ({ mail, erasure, outbound, webhookSlots, stripe, 
   "balance.settle-sweep": (ctx) => settleDueAccounts({ ctx }),
   "balance.settle": (ctx, input) => settleAccounts({ ctx, input }),
   "balance.expire-sweep": (ctx) => expireGrants({ ctx }),
+  "balance.level-sweep": (ctx) => announceLevels({ ctx }),
+  "billing.close-sweep": (ctx) => closeDueAccounts({ ctx }),
+  "billing.close-periods": (ctx, input) => closePeriods({ ctx, input }),
   "checks.run": (ctx) => runChecks({ ctx }),
   "catalog.rank-apis": async (ctx) => {
     await rankApis({ ctx });

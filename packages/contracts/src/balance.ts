@@ -1,6 +1,14 @@
 import { z } from "zod";
 import { defineEvent, defineJob } from "./definitions.ts";
-import { idSchema, instantInput, microsOutput, pageInput, pageOf, positiveMicrosInput } from "./primitives.ts";
+import {
+  idSchema,
+  instantInput,
+  lastEventId,
+  microsOutput,
+  pageInput,
+  pageOf,
+  positiveMicrosInput,
+} from "./primitives.ts";
 
 export const grantSource = z.enum(["paid", "promo", "subscription", "adjustment"]);
 export type GrantSource = z.infer<typeof grantSource>;
@@ -99,6 +107,33 @@ export const incrementInput = decrementInput.extend({
   expiresAt: instantInput.optional(),
 });
 
+export const reverseInput = z.object({
+  billingAccountId: idSchema("billingAccount"),
+  /** The credit, debit or settlement that is taken back or given back. */
+  transactionId: idSchema("transaction"),
+  /** Of a settlement or debit, a part of it; all that is left of it when not said. A credit is reversed whole. */
+  micros: positiveMicrosInput.optional(),
+  reference: referenceInput,
+  visible: z.boolean().default(true),
+  idempotencyKey: idempotencyKeyInput,
+});
+
+export const setLowBalanceAlertInput = z.object({
+  billingAccountId: idSchema("billingAccount"),
+  /** What is available falling below this is announced; null turns it off. */
+  thresholdMicros: positiveMicrosInput.nullable(),
+});
+export const lowBalanceAlertDto = z.object({
+  billingAccountId: z.string(),
+  thresholdMicros: microsOutput.nullable(),
+});
+export type LowBalanceAlert = z.infer<typeof lowBalanceAlertDto>;
+
+export const liveBalanceInput = billingAccountIdInput.extend({ lastEventId });
+/** What a wallet holds at the moment; see `balanceDto` for the words. */
+export const liveBalanceDto = balanceDto.omit({ grants: true });
+export type LiveBalance = z.infer<typeof liveBalanceDto>;
+
 export const transferInput = z
   .object({
     fromBillingAccountId: idSchema("billingAccount"),
@@ -134,6 +169,16 @@ export const balanceDebited = defineEvent(
     kind: transactionKind,
     micros: microsText,
   }),
+);
+/** What is available has fallen below the threshold that the account's admins set. Once for each crossing. */
+export const balanceLow = defineEvent(
+  "balance.low",
+  z.object({ billingAccountId: z.string(), available: microsText, threshold: microsText }),
+);
+/** Nothing is available any more: calls that cost are refused. Once for each crossing. */
+export const balanceExhausted = defineEvent(
+  "balance.exhausted",
+  z.object({ billingAccountId: z.string(), available: microsText }),
 );
 
 const BILLING_ATTEMPTS = 8;
@@ -173,4 +218,13 @@ export const runChecksJob = defineJob({
   schema: z.object({}),
   attempts: 3,
   backoffMs: 10_000,
+});
+
+/** Every minute: announces wallets that have run low or empty since the last look. */
+export const levelSweepJob = defineJob({
+  name: "balance.level-sweep",
+  queue: "billing",
+  schema: z.object({}),
+  attempts: 3,
+  backoffMs: BILLING_BACKOFF_MS,
 });

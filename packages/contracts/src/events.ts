@@ -15,7 +15,14 @@ import {
   alertsRuleDeleted,
   alertsRuleUpdated,
 } from "./alerts.ts";
-import { balanceCredited, balanceDebited } from "./balance.ts";
+import { balanceCredited, balanceDebited, balanceExhausted, balanceLow } from "./balance.ts";
+import {
+  billingAccountUpdated,
+  billingAdminsChanged,
+  billingInvoiceFinalized,
+  billingInvoicePaid,
+  billingInvoiceVoided,
+} from "./billing.ts";
 import { catalogDeprecated, catalogPublished, catalogRemoved, catalogUpdated } from "./catalog.ts";
 import {
   customersBanned,
@@ -91,6 +98,13 @@ export const EVENTS = [
   adminDeadLetterDiscarded,
   balanceCredited,
   balanceDebited,
+  balanceLow,
+  balanceExhausted,
+  billingAccountUpdated,
+  billingAdminsChanged,
+  billingInvoiceFinalized,
+  billingInvoicePaid,
+  billingInvoiceVoided,
   catalogPublished,
   catalogUpdated,
   catalogDeprecated,

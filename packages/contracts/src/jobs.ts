@@ -1,5 +1,6 @@
 import { alertsEvaluateSweep, alertsSendSweep } from "./alerts.ts";
-import { expireSweepJob, runChecksJob, settleJob, settleSweepJob } from "./balance.ts";
+import { expireSweepJob, levelSweepJob, runChecksJob, settleJob, settleSweepJob } from "./balance.ts";
+import { closePeriodsJob, closePeriodsSweepJob } from "./billing.ts";
 import { rankApisJob } from "./catalog.ts";
 import { customersSweepJob, eraseCustomerJob, exportCustomerJob, rotateSigningKeyJob } from "./customers.ts";
 import { emailsSend, emailsSweep } from "./emails.ts";
@@ -18,6 +19,9 @@ export const JOBS = [
   settleSweepJob,
   settleJob,
   expireSweepJob,
+  levelSweepJob,
+  closePeriodsSweepJob,
+  closePeriodsJob,
   runChecksJob,
   rankApisJob,
   emailsSend,
@@ -53,7 +57,9 @@ const MINUTE_MS = 60_000;
 export const SCHEDULES = [
   { job: settleSweepJob, everyMs: HOUR_MS, offsetMs: 5 * MINUTE_MS },
   { job: expireSweepJob, everyMs: HOUR_MS, offsetMs: 2 * MINUTE_MS },
+  { job: closePeriodsSweepJob, everyMs: HOUR_MS, offsetMs: 10 * MINUTE_MS },
   { job: runChecksJob, everyMs: HOUR_MS, offsetMs: 20 * MINUTE_MS },
+  { job: levelSweepJob, everyMs: MINUTE_MS, offsetMs: 30_000 },
   { job: sweepHolders, everyMs: MINUTE_MS, offsetMs: 0 },
   { job: emailsSweep, everyMs: MINUTE_MS, offsetMs: 0 },
   { job: customersSweepJob, everyMs: 10 * MINUTE_MS, offsetMs: 4 * MINUTE_MS },

@@ -9,7 +9,12 @@ import {
   grantPage,
   incrementInput,
   ledgerPage,
+  liveBalanceDto,
+  liveBalanceInput,
+  lowBalanceAlertDto,
+  reverseInput,
   setAutoTopUpInput,
+  setLowBalanceAlertInput,
   transferInput,
 } from "@tollgate/contracts";
 import {
@@ -19,9 +24,13 @@ import {
   listGrants,
   listLedger,
   readBalance,
+  reverseTransaction,
+  setLowBalanceAlert,
   transferBalance,
+  watchBalance,
 } from "@tollgate/services/balance";
 import { readAutoTopUp, setAutoTopUp } from "@tollgate/services/payments";
+import { streamStates } from "./live.ts";
 import { adminProcedure, authenticatedProcedure, customerProcedure, router } from "./trpc.ts";
 
 /** Wallets and the ledger behind them. */
@@ -82,4 +91,26 @@ export const balanceRouter = router({
     .input(transferInput)
     .output(adjustmentDto)
     .mutation(({ ctx, input }) => transferBalance({ ctx, input })),
+
+  reverse: adminProcedure
+    .meta({
+      description: "Takes a credit back, or gives back what a debit or a settlement took, to the credit it came from.",
+    })
+    .input(reverseInput)
+    .output(adjustmentDto)
+    .mutation(({ ctx, input }) => reverseTransaction({ ctx, input })),
+
+  setLowBalanceAlert: authenticatedProcedure
+    .meta({ description: "Says from where on to announce that credit runs low; null for never." })
+    .input(setLowBalanceAlertInput)
+    .output(lowBalanceAlertDto)
+    .mutation(({ ctx, input }) => setLowBalanceAlert({ ctx, input })),
+
+  live: authenticatedProcedure
+    .meta({ description: "What a wallet holds, as it changes.", message: liveBalanceDto })
+    .input(liveBalanceInput)
+    .subscription(async function* ({ ctx, input, signal }) {
+      const opening = await watchBalance({ ctx, input });
+      yield* streamStates({ ctx, opening, message: liveBalanceDto, signal, lastEventId: input.lastEventId });
+    }),
 });

@@ -1,7 +1,38 @@
-import { billingAccountDto, readAccountInput, tierDto } from "@tollgate/contracts";
-import { listTiers, readAccount } from "@tollgate/services/billing";
+import {
+  addAccountAdminInput,
+  billingAccountDto,
+  closePeriodDto,
+  closePeriodInput,
+  doneDto,
+  getInvoiceInput,
+  invoiceAnswerDto,
+  invoiceDto,
+  invoicePage,
+  issueCreditNoteInput,
+  listInvoicesInput,
+  pendingChargesDto,
+  pendingChargesInput,
+  readAccountInput,
+  removeAccountAdminInput,
+  tierDto,
+  updateAccountInput,
+  voidInvoiceInput,
+} from "@tollgate/contracts";
+import {
+  addAccountAdmin,
+  closePeriod,
+  getInvoice,
+  issueCreditNote,
+  listInvoices,
+  listPendingCharges,
+  listTiers,
+  readAccount,
+  removeAccountAdmin,
+  updateAccount,
+  voidInvoice,
+} from "@tollgate/services/billing";
 import { z } from "zod";
-import { authenticatedProcedure, publicProcedure, router } from "./trpc.ts";
+import { adminProcedure, authenticatedProcedure, publicProcedure, router } from "./trpc.ts";
 
 /** Tiers, subscriptions and invoices. */
 export const billingRouter = router({
@@ -15,4 +46,58 @@ export const billingRouter = router({
     .input(readAccountInput)
     .output(billingAccountDto)
     .query(({ ctx, input }) => readAccount({ ctx, input })),
+
+  updateAccount: authenticatedProcedure
+    .meta({ description: "Changes the name, address, tax id and address for invoices, the time zone and the cadence." })
+    .input(updateAccountInput)
+    .output(billingAccountDto)
+    .mutation(({ ctx, input }) => updateAccount({ ctx, input })),
+
+  addAdmin: authenticatedProcedure
+    .meta({ description: "Makes a person with a login here an admin of the billing account." })
+    .input(addAccountAdminInput)
+    .output(billingAccountDto)
+    .mutation(({ ctx, input }) => addAccountAdmin({ ctx, input })),
+
+  removeAdmin: authenticatedProcedure
+    .meta({ description: "Takes an admin's rights to a billing account away; never the last one's." })
+    .input(removeAccountAdminInput)
+    .output(doneDto)
+    .mutation(({ ctx, input }) => removeAccountAdmin({ ctx, input })),
+
+  listInvoices: authenticatedProcedure
+    .meta({ description: "Invoices and credit notes of a billing account, newest first." })
+    .input(listInvoicesInput)
+    .output(invoicePage)
+    .query(({ ctx, input }) => listInvoices({ ctx, input })),
+
+  getInvoice: authenticatedProcedure
+    .meta({ description: "An invoice with its lines, and as a document where HTML or PDF is asked for." })
+    .input(getInvoiceInput)
+    .output(invoiceAnswerDto)
+    .query(({ ctx, input }) => getInvoice({ ctx, input })),
+
+  closePeriod: adminProcedure
+    .meta({ description: "Closes every period that had ended by an instant, each into one invoice." })
+    .input(closePeriodInput)
+    .output(closePeriodDto)
+    .mutation(({ ctx, input }) => closePeriod({ ctx, input })),
+
+  voidInvoice: adminProcedure
+    .meta({ description: "Declares an invoice that is not paid void. It keeps its number." })
+    .input(voidInvoiceInput)
+    .output(invoiceDto)
+    .mutation(({ ctx, input }) => voidInvoice({ ctx, input })),
+
+  issueCreditNote: adminProcedure
+    .meta({ description: "Takes something off an invoice: a document with its own number, and credit in the wallet." })
+    .input(issueCreditNoteInput)
+    .output(invoiceDto)
+    .mutation(({ ctx, input }) => issueCreditNote({ ctx, input })),
+
+  listPendingCharges: adminProcedure
+    .meta({ description: "What an account used that is on no invoice yet." })
+    .input(pendingChargesInput)
+    .output(pendingChargesDto)
+    .query(({ ctx, input }) => listPendingCharges({ ctx, input })),
 });

@@ -1,3 +1,4 @@
+import type { PostalAddress } from "@tollgate/contracts";
 import type { DbContext } from "@tollgate/db";
 import type { MasterKey } from "@tollgate/kernel";
 import type { LiveSettings } from "./liveSettings.ts";
@@ -16,6 +17,18 @@ export interface FixedSettings {
   readonly publicWebUrl: string;
   /** Networks in CIDR notation that requests to URLs of customers may reach although they are not public; none by default. */
   readonly outboundAllowedNetworks?: readonly string[];
+  /** Who invoices are from; the name of the dashboard's host without it. */
+  readonly seller?: SellerSettings;
+  /** The one currency of the deployment, three small letters; `usd` when not said. */
+  readonly currency?: string;
+}
+
+/** Who the deployment's invoices are from. */
+export interface SellerSettings {
+  readonly name: string;
+  readonly address: PostalAddress | null;
+  readonly taxId: string | null;
+  readonly email: string | null;
 }
 
 /** All that verbs are told. A setting that may change is read when it is needed, and not kept. */

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { boolean, check, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
-import { createdAt, id, instant, micros, oneOf } from "./columns.ts";
+import { createdAt, id, instant, micros, oneOf, updatedAt } from "./columns.ts";
 
 export const TRANSACTION_KINDS = ["credit", "debit", "settlement", "transfer", "expiry", "refund", "reversal"] as const;
 export const GRANT_SOURCES = ["paid", "promo", "subscription", "adjustment"] as const;
@@ -28,9 +28,12 @@ export const ledgerTransactions = pgTable(
     reference: text("reference").notNull(),
     isVisible: boolean("is_visible").notNull(),
     actor: text("actor").notNull(),
+    /** The transaction that this one gives back or takes back, whole or in part. */
+    correctsId: id("corrects_id"),
     createdAt: createdAt(),
   },
   (t) => [
+    index("ledger_transactions_corrects_id_idx").on(t.correctsId).where(sql`corrects_id is not null`),
     // The key belongs to the account: two tenants may use the same one.
     uniqueIndex("ledger_transactions_idempotency_key").on(t.billingAccountId, t.idempotencyKey),
     index("ledger_transactions_account_idx").on(t.billingAccountId, t.createdAt, t.id),
@@ -103,3 +106,16 @@ export const grantConsumptions = pgTable(
     index("grant_consumptions_grant_id_idx").on(t.grantId),
   ],
 );
+
+/**
+ * What was last announced of how full a wallet is, and from where on its people want to hear of it. A change of these
+ * flags is what fires, so a crossing is announced once however many look at the same time.
+ */
+export const balanceLevels = pgTable("balance_levels", {
+  billingAccountId: id("billing_account_id").primaryKey(),
+  /** Null when nobody asked. */
+  thresholdMicros: micros("threshold_micros"),
+  isLow: boolean("is_low").notNull().default(false),
+  isExhausted: boolean("is_exhausted").notNull().default(false),
+  updatedAt: updatedAt(),
+});

@@ -1,6 +1,25 @@
-import { boolean, check, index, integer, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
-import { count, createdAt, id, micros, oneOf, updatedAt } from "./columns.ts";
+import { sql } from "drizzle-orm";
+import { boolean, check, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { count, createdAt, id, instant, int8, micros, oneOf, updatedAt } from "./columns.ts";
 import { customers } from "./customers.ts";
+
+export interface PostalAddress {
+  readonly line1: string;
+  readonly line2: string | null;
+  readonly city: string;
+  readonly region: string | null;
+  readonly postalCode: string | null;
+  /** ISO 3166-1 alpha-2. */
+  readonly country: string;
+}
+
+/** Who an invoice is from or to, as it was when the invoice was made: an invoice does not change with an address. */
+export interface InvoiceParty {
+  readonly name: string;
+  readonly address: PostalAddress | null;
+  readonly taxId: string | null;
+  readonly email: string | null;
+}
 
 export const OVERAGE_POLICIES = ["block", "invoice"] as const;
 
@@ -31,6 +50,14 @@ export const billingAccounts = pgTable(
       .notNull()
       .references(() => tiers.id),
     timeZone: text("time_zone").notNull().default("UTC"),
+    address: jsonb("address").$type<PostalAddress>(),
+    taxId: text("tax_id"),
+    invoiceEmail: text("invoice_email"),
+    /** The local date that billing periods are counted from; the day of the account's creation when null. */
+    periodAnchor: text("period_anchor"),
+    cadence: text("cadence", { enum: ["monthly", "quarterly", "yearly"] })
+      .notNull()
+      .default("monthly"),
     createdAt: createdAt(),
     updatedAt: updatedAt(),
   },
@@ -53,3 +80,91 @@ export const billingAccountAdmins = pgTable(
     index("billing_account_admins_customer_id_idx").on(t.customerId),
   ],
 );
+
+export const INVOICE_KINDS = ["usage", "subscription", "credit_note"] as const;
+export const INVOICE_STATUSES = ["draft", "final", "paid", "void"] as const;
+
+/**
+ * Invoices and credit notes. A usage invoice is the statement of one period: its lines are the ledger's, its total is what
+ * they add up to, and `due` is the part that no credit paid for. A subscription invoice mirrors one of Stripe's.
+ */
+export const invoices = pgTable(
+  "invoices",
+  {
+    id: id().primaryKey(),
+    billingAccountId: id("billing_account_id")
+      .notNull()
+      .references(() => billingAccounts.id),
+    kind: text("kind", { enum: INVOICE_KINDS }).notNull(),
+    status: text("status", { enum: INVOICE_STATUSES }).notNull(),
+    /** Sequential and without gaps in its series; a period in which nothing happened has none. */
+    number: text("number"),
+    periodStart: instant("period_start").notNull(),
+    periodEnd: instant("period_end").notNull(),
+    timeZone: text("time_zone").notNull(),
+    currency: text("currency").notNull(),
+    totalMicros: micros("total_micros").notNull(),
+    dueMicros: micros("due_micros").notNull(),
+    seller: jsonb("seller").$type<InvoiceParty>().notNull(),
+    customer: jsonb("customer").$type<InvoiceParty>().notNull(),
+    /** Of a credit note: the invoice that it takes from, and why. */
+    correctsId: id("corrects_id"),
+    reason: text("reason"),
+    stripeInvoiceId: text("stripe_invoice_id"),
+    idempotencyKey: text("idempotency_key"),
+    finalizedAt: instant("finalized_at"),
+    paidAt: instant("paid_at"),
+    voidedAt: instant("voided_at"),
+    createdAt: createdAt(),
+    updatedAt: updatedAt(),
+  },
+  (t) => [
+    // However often and by however many a period is closed: one invoice.
+    uniqueIndex("invoices_period_key").on(t.billingAccountId, t.periodStart).where(sql`kind = 'usage'`),
+    uniqueIndex("invoices_number_key").on(t.number),
+    uniqueIndex("invoices_stripe_invoice_id_key").on(t.stripeInvoiceId),
+    uniqueIndex("invoices_idempotency_key").on(t.billingAccountId, t.idempotencyKey),
+    index("invoices_billing_account_id_idx").on(t.billingAccountId, t.createdAt, t.id),
+    index("invoices_due_idx").on(t.billingAccountId).where(sql`status = 'final'`),
+    index("invoices_corrects_id_idx").on(t.correctsId).where(sql`corrects_id is not null`),
+    check("invoices_kind_check", oneOf("kind", INVOICE_KINDS)),
+    check("invoices_status_check", oneOf("status", INVOICE_STATUSES)),
+    check("invoices_due_check", sql`due_micros >= 0`),
+  ],
+);
+
+export const invoiceLines = pgTable(
+  "invoice_lines",
+  {
+    invoiceId: id("invoice_id")
+      .notNull()
+      .references(() => invoices.id),
+    line: integer("line").notNull(),
+    description: text("description").notNull(),
+    projectId: id("project_id"),
+    endpointId: id("endpoint_id"),
+    quantity: int8("quantity").notNull(),
+    unitPriceMicros: micros("unit_price_micros").notNull(),
+    amountMicros: micros("amount_micros").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.invoiceId, t.line] })],
+);
+
+/** Which line of the ledger is on which invoice: each on one at most. */
+export const invoiceEntries = pgTable(
+  "invoice_entries",
+  {
+    transactionId: id("transaction_id").notNull(),
+    line: integer("line").notNull(),
+    invoiceId: id("invoice_id")
+      .notNull()
+      .references(() => invoices.id),
+  },
+  (t) => [primaryKey({ columns: [t.transactionId, t.line] }), index("invoice_entries_invoice_id_idx").on(t.invoiceId)],
+);
+
+/** The last number of each series. A row of it is hot: a number is taken in the transaction that uses it, so none is lost. */
+export const invoiceSeries = pgTable("invoice_series", {
+  series: text("series").primaryKey(),
+  lastNumber: int8("last_number").notNull(),
+});

@@ -1,3 +1,4 @@
+export * from "./announceLevels.ts";
 export * from "./creditWallet.ts";
 export * from "./decrementBalance.ts";
 export { expireDueGrants } from "./expireDueGrants.ts";
@@ -6,7 +7,10 @@ export * from "./listAdjustments.ts";
 export { listGrants } from "./listGrants.ts";
 export * from "./listLedger.ts";
 export * from "./readBalance.ts";
+export * from "./reverseTransaction.ts";
+export * from "./setLowBalanceAlert.ts";
 export { type Settlement, settleAccount } from "./settleAccount.ts";
 export * from "./settleAccounts.ts";
 export * from "./settleDueAccounts.ts";
 export * from "./transferBalance.ts";
+export * from "./watchBalance.ts";

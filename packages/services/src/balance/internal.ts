@@ -25,6 +25,8 @@ export const walletAccount = (billingAccountId: string): string => `wallet:${bil
 export const fundingAccount = (source: GrantSource): string => `funding:${source}`;
 export const expiredAccount = (source: GrantSource): string => `expired:${source}`;
 export const REVENUE_ACCOUNT = "revenue:usage";
+/** Usage that was given back; apart from revenue, which stays what usage says. */
+export const REFUNDS_ACCOUNT = "refunds:usage";
 
 export const hourFloor = (ms: number): Date => new Date(Math.floor(ms / HOUR_MS) * HOUR_MS);
 export const hourCeiling = (ms: number): Date => new Date(Math.ceil(ms / HOUR_MS) * HOUR_MS);
@@ -37,6 +39,8 @@ export interface TransactionRequest {
   readonly request: Record<string, string | boolean | null>;
   readonly reference: string;
   readonly visible: boolean;
+  /** The transaction that this one gives back or takes back. */
+  readonly correctsId?: string;
 }
 
 /**
@@ -58,6 +62,7 @@ export async function claimTransaction(
       requestHash,
       reference: request.reference,
       isVisible: request.visible,
+      correctsId: request.correctsId ?? null,
       actor: actorName(ctx.actor),
       createdAt: ctx.clock.now(),
     })

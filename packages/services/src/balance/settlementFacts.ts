@@ -2,7 +2,7 @@ import type { LedgerLineDetail } from "@tollgate/db";
 import { schema } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
 import { subtractMicros, sumMicros, toMicros, ZERO_MICROS } from "@tollgate/kernel";
-import { and, asc, eq, gt, inArray, lt, lte, or, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, isNull, lt, lte, or, sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import type { GrantRow, WalletRow } from "./internal.ts";
 import type { SettlementFacts, UsageLine } from "./planSettlement.ts";
@@ -96,7 +96,12 @@ async function gatherGrants(
     .from(grantConsumptions)
     .innerJoin(ledgerTransactions, eq(ledgerTransactions.id, grantConsumptions.transactionId))
     .where(
-      and(inArray(grantConsumptions.grantId, expirable), inArray(ledgerTransactions.kind, ["expiry", "reversal"])),
+      and(
+        inArray(grantConsumptions.grantId, expirable),
+        inArray(ledgerTransactions.kind, ["expiry", "reversal"]),
+        // An operator's reversal of a credit is no expiry: what it took does not come back for a late call.
+        isNull(ledgerTransactions.correctsId),
+      ),
     );
   return rows.map((row) => ({
     ...row,

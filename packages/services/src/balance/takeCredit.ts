@@ -1,6 +1,6 @@
 import { schema } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
-import { negateMicros, TollgateError, toMicros } from "@tollgate/kernel";
+import { negateMicros, subtractMicros, sumMicros, TollgateError, toMicros } from "@tollgate/kernel";
 import { and, eq, gt, sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import { bringUpToDate } from "./expireDueGrants.ts";
@@ -23,6 +23,8 @@ export async function takeCredit(
   billingAccountId: string,
   transactionId: string,
   micros: Micros,
+  /** Grants that this transaction made are taken from before all others. */
+  first?: { readonly grantsOf: string },
 ): Promise<TakenCredit[]> {
   const wallet = await bringUpToDate(ctx, await lockWallet(ctx, billingAccountId));
   const free = wallet.limitAmount - wallet.used - wallet.held;
@@ -38,7 +40,16 @@ export async function takeCredit(
     .from(grants)
     .where(and(eq(grants.billingAccountId, billingAccountId), gt(grants.remainingMicros, sql`0`)));
   const byId = new Map(rows.map((row) => [row.id, row]));
-  const consumptions = consumeGrants(rows, micros);
+  const own = consumeGrants(
+    rows.filter((row) => row.transactionId === first?.grantsOf),
+    micros,
+  );
+  const rest = subtractMicros(micros, sumMicros(own.map((each) => each.amountMicros)));
+  const others = consumeGrants(
+    rows.filter((row) => row.transactionId !== first?.grantsOf),
+    rest,
+  );
+  const consumptions = [...own, ...others];
   await writeConsumptions(ctx, transactionId, consumptions);
   await moveWallet(ctx, wallet, { postedMicros: negateMicros(micros) });
   const taken = consumptions.flatMap(({ grantId, amountMicros }) => {

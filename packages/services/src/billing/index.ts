@@ -1,3 +1,11 @@
+export * from "./accountAdmins.ts";
+export { closeDueAccounts, closePeriod, closePeriods } from "./invoices/closePeriod.ts";
+export { getInvoice } from "./invoices/getInvoice.ts";
+export { issueCreditNote } from "./invoices/issueCreditNote.ts";
+export { listInvoices } from "./invoices/listInvoices.ts";
+export { listPendingCharges } from "./invoices/listPendingCharges.ts";
+export { voidInvoice } from "./invoices/voidInvoice.ts";
 export * from "./listTiers.ts";
 export * from "./readAccount.ts";
 export * from "./seedTiers.ts";
+export * from "./updateAccount.ts";

@@ -132,4 +132,25 @@ export const BOOK_CHECKS = [
             where e.account = 'revenue:usage' group by t.billing_account_id`,
       ),
   },
+  {
+    name: "invoice_totals",
+    claim: "The lines of every invoice add up to its total",
+    differences: () =>
+      compare(
+        sql`select id as subject, total_micros as amount from invoices`,
+        sql`select invoice_id as subject, sum(amount_micros) as amount from invoice_lines group by invoice_id`,
+      ),
+  },
+  {
+    name: "invoice_ledger",
+    claim: "The lines of every usage invoice are the ledger's lines on it",
+    differences: () =>
+      compare(
+        sql`select l.invoice_id as subject, sum(l.amount_micros) as amount
+            from invoice_lines as l join invoices as i on i.id = l.invoice_id
+            where i.kind = 'usage' group by l.invoice_id`,
+        sql`select x.invoice_id as subject, sum(-e.amount_micros) as amount from invoice_entries as x
+            join ledger_entries as e on e.transaction_id = x.transaction_id and e.line = x.line group by x.invoice_id`,
+      ),
+  },
 ] as const satisfies readonly BookCheck[];

@@ -5,6 +5,7 @@ import type { ServiceFixture } from "../../test/serviceFixture.ts";
 import { createServiceFixture, insertProject, SYSTEM } from "../../test/serviceFixture.ts";
 import { makeCalls, micros } from "../../test/usageFixture.ts";
 import { creditWallet, settleAccount } from "../balance/index.ts";
+import { closePeriods } from "../billing/index.ts";
 import { BOOK_CHECKS, checkBooks } from "./index.ts";
 
 let fixture: ServiceFixture;
@@ -29,6 +30,10 @@ beforeAll(async () => {
   const before = new Date(fixture.clock.nowMs() - (fixture.clock.nowMs() % 3_600_000));
   await settleAccount({ ctx, input: { billingAccountId: account.billingAccountId, before } });
   await makeCalls(fixture, [{ ...call, at: fixture.clock.now() }]);
+  const at = new Date("2026-02-15T12:00:00Z");
+  fixture.clock.set(at);
+  await closePeriods({ ctx, input: { billingAccountIds: [account.billingAccountId], at: at.toISOString() } });
+  await makeCalls(fixture, [{ ...call, at }]);
 });
 afterAll(() => fixture.close());
 
@@ -57,6 +62,12 @@ const WRONGS: Record<(typeof BOOK_CHECKS)[number]["name"], (delta: number) => st
   ],
   calls_counted: (delta) => [
     `update usage_hourly set calls = calls + ${delta} where hour = (select min(hour) from usage_hourly)`,
+  ],
+  invoice_totals: (delta) => [`update invoices set total_micros = total_micros + ${delta}`],
+  // The total goes with the line, so that only the ledger disagrees.
+  invoice_ledger: (delta) => [
+    `update invoice_lines set amount_micros = amount_micros + ${delta}`,
+    `update invoices set total_micros = total_micros + ${delta}`,
   ],
   settled_revenue: (delta) => [
     `update ledger_entries set amount_micros = amount_micros + ${delta} where account = 'revenue:usage'`,
