@@ -1,7 +1,8 @@
-import { createDatabase } from "@tollgate/db";
+import { createDatabase, withTransaction } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
 import { newId, TollgateError } from "@tollgate/kernel";
 import { FaultProxy } from "@tollgate/testing";
+import type { SQL } from "drizzle-orm";
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ServiceFixture } from "../../test/serviceFixture.ts";
@@ -23,7 +24,7 @@ import {
  * drops connections before and after COMMIT. The model is a number for each account and the outcome of each key.
  */
 /** More are run with `LEDGER_OPERATIONS=10000 npx vitest run ledgerFaults`. */
-const { LEDGER_OPERATIONS = "400" } = (import.meta as unknown as { env: Record<string, string | undefined> }).env;
+const { LEDGER_OPERATIONS = "150" } = (import.meta as unknown as { env: Record<string, string | undefined> }).env;
 const OPERATIONS = Number(LEDGER_OPERATIONS);
 const CONNECTIONS = 8;
 const ACCOUNTS = 12;
@@ -124,14 +125,15 @@ test("random movements under faults happen once each, and the books balance", { 
   /** As calls do: what they may take is leased first, and only what nobody else has a claim to can be leased. */
   async function use({ account, amount }: Turn): Promise<void> {
     const { billingAccountId, projectId } = account;
-    const leased = await fixture.as().db.execute(sql`
+    const run = (statement: SQL) => withTransaction(fixture.as(), (ctx) => ctx.db.execute(statement));
+    const leased = await run(sql`
       update budgets set held = held + ${amount.toString()}::int8 where billing_account_id = ${billingAccountId}
         and kind = 'wallet' and limit_amount - used - held >= ${amount.toString()}::int8 returning id`);
     if (leased.length === 0) return;
     const at = new Date(fixture.clock.nowMs() - HOUR_MS);
     const endpointId = `ep_0000000${random(5)}`;
     await makeCalls(fixture, [{ billingAccountId, projectId, endpointId, at, chargedMicros: micros(amount) }]);
-    await fixture.as().db.execute(sql`
+    await run(sql`
       update budgets set held = held - ${amount.toString()}::int8 where billing_account_id = ${billingAccountId}
         and kind = 'wallet'`);
     account.balance -= amount;

@@ -1,5 +1,6 @@
+import { schema } from "@tollgate/db";
 import { newId } from "@tollgate/kernel";
-import { sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ServiceFixture } from "../../test/serviceFixture.ts";
 import { createServiceFixture, insertProject, SYSTEM } from "../../test/serviceFixture.ts";
@@ -29,8 +30,12 @@ beforeAll(async () => {
   fixture.clock.advanceMs(3_600_000);
   const before = new Date(fixture.clock.nowMs() - (fixture.clock.nowMs() % 3_600_000));
   await settleAccount({ ctx, input: { billingAccountId: account.billingAccountId, before } });
-  await makeCalls(fixture, [{ ...call, at: fixture.clock.now() }]);
-  const at = new Date("2026-02-15T12:00:00Z");
+  // A period that ends soon, so that the calls of it are still there to be compared.
+  await ctx.db
+    .update(schema.billingAccounts)
+    .set({ periodAnchor: "2026-01-16" })
+    .where(eq(schema.billingAccounts.id, account.billingAccountId));
+  const at = new Date("2026-01-16T01:00:00Z");
   fixture.clock.set(at);
   await closePeriods({ ctx, input: { billingAccountIds: [account.billingAccountId], at: at.toISOString() } });
   await makeCalls(fixture, [{ ...call, at }]);
