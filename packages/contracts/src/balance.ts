@@ -175,6 +175,10 @@ export const balanceLow = defineEvent(
   "balance.low",
   z.object({ billingAccountId: z.string(), available: microsText, threshold: microsText }),
 );
+export const balanceLowAlertSet = defineEvent(
+  "balance.lowAlertSet",
+  z.object({ billingAccountId: z.string(), threshold: microsText.nullable() }),
+);
 /** Nothing is available any more: calls that cost are refused. Once for each crossing. */
 export const balanceExhausted = defineEvent(
   "balance.exhausted",

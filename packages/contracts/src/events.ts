@@ -15,7 +15,7 @@ import {
   alertsRuleDeleted,
   alertsRuleUpdated,
 } from "./alerts.ts";
-import { balanceCredited, balanceDebited, balanceExhausted, balanceLow } from "./balance.ts";
+import { balanceCredited, balanceDebited, balanceExhausted, balanceLow, balanceLowAlertSet } from "./balance.ts";
 import {
   billingAccountUpdated,
   billingAdminsChanged,
@@ -99,6 +99,7 @@ export const EVENTS = [
   balanceCredited,
   balanceDebited,
   balanceLow,
+  balanceLowAlertSet,
   balanceExhausted,
   billingAccountUpdated,
   billingAdminsChanged,

@@ -1,5 +1,6 @@
 import type { LowBalanceAlert, setLowBalanceAlertInput } from "@tollgate/contracts";
-import { schema, withTransaction, writeAudit } from "@tollgate/db";
+import { balanceLowAlertSet } from "@tollgate/contracts";
+import { appendEvent, schema, withTransaction, writeAudit } from "@tollgate/db";
 import { sql } from "drizzle-orm";
 import type { z } from "zod";
 import type { Verb } from "../context.ts";
@@ -33,6 +34,10 @@ export async function setLowBalanceAlert({
         action: "balance.setLowBalanceAlert",
         subject: input.billingAccountId,
         after: { thresholdMicros: input.thresholdMicros },
+      });
+      await appendEvent(ctx, balanceLowAlertSet, {
+        billingAccountId: input.billingAccountId,
+        threshold: thresholdMicros?.toString() ?? null,
       });
       return input;
     },
