@@ -79,17 +79,13 @@ export const adminRouter = router({
     replay: adminProcedure
       .meta({
         description: "Has one dead letter, or those of a consumer, handled again by that consumer and no other.",
-        example: { consumer: "webhooks" },
       })
       .input(pickDeadLettersInput)
       .output(pickedDeadLettersDto)
       .mutation(({ ctx, input }) => replayDeadLetters({ ctx, input })),
 
     discard: adminProcedure
-      .meta({
-        description: "Gives up one dead letter, or those of a consumer, for good.",
-        example: { consumer: "webhooks" },
-      })
+      .meta({ description: "Gives up one dead letter, or those of a consumer, for good." })
       .input(pickDeadLettersInput)
       .output(pickedDeadLettersDto)
       .mutation(({ ctx, input }) => discardDeadLetters({ ctx, input })),

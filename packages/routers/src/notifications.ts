@@ -44,7 +44,10 @@ export const notificationsRouter = router({
     .mutation(({ ctx, input }) => subscribe({ ctx, input })),
 
   unsubscribe: customerProcedure
-    .meta({ description: "Ends a subscription.", example: EXAMPLE })
+    .meta({
+      description: "Ends a subscription of the caller; ending one that is not there changes nothing.",
+      example: EXAMPLE,
+    })
     .input(subscriptionInput)
     .output(doneDto)
     .mutation(({ ctx, input }) => unsubscribe({ ctx, input })),

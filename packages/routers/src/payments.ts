@@ -44,7 +44,10 @@ export const paymentsRouter = router({
     .mutation(({ ctx, input }) => setupCard({ ctx, input })),
 
   createCheckoutSession: customerProcedure
-    .meta({ description: "A page of Stripe's where somebody pays for credit, or only saves a card." })
+    .meta({
+      description: "A page of Stripe's where somebody pays for credit, or only saves a card.",
+      example: { amountCents: 2500 },
+    })
     .input(createCheckoutInput)
     .output(checkoutDto)
     .mutation(({ ctx, input }) => createCheckoutSession({ ctx, input })),
@@ -77,7 +80,7 @@ export const paymentsRouter = router({
     .query(({ ctx, input }) => listPayments({ ctx, input })),
 
   getPayment: authenticatedProcedure
-    .meta({ description: "One payment." })
+    .meta({ description: "One payment of an account: its amount, its state and what was refunded of it." })
     .input(paymentIdInput)
     .output(paymentDto)
     .query(({ ctx, input }) => getPayment({ ctx, input })),

@@ -117,7 +117,6 @@ describe("REST", () => {
     ],
     ["an unknown procedure", "things/none", "{}", 404, { code: "procedure_not_found", instance: "/rest/things/none" }],
     ["a path that every object has", "constructor", "{}", 404, { code: "procedure_not_found" }],
-    ["a subscription", "things/ticks", "{}", 404, { code: "procedure_not_found" }],
     [
       "a failure of the product's own",
       "things/throttled",
@@ -129,6 +128,16 @@ describe("REST", () => {
     const answer = await post(path, body);
     expect(answer).toMatchObject({ status, type: "application/problem+json" });
     expect(answer.body).toMatchObject({ status, requestId: "req_rest", ...problem });
+  });
+
+  it("streams a subscription as server-sent events", async () => {
+    const answer = await fetch(`${url}/things/ticks`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
+    expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
+    expect(await answer.text()).toBe("data: 1\n\n");
   });
 
   it("takes whole surrogate pairs, however they are written", async () => {
