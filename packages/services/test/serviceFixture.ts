@@ -1,4 +1,4 @@
-import { createDatabase, schema } from "@tollgate/db";
+import { createDatabase, schema, withTransaction } from "@tollgate/db";
 import type { Actor } from "@tollgate/kernel";
 import { newId, randomBase62, silentLogger, TestClock } from "@tollgate/kernel";
 import { createTestDatabase } from "@tollgate/testing";
@@ -87,18 +87,20 @@ export async function insertProject(
   fixture: ServiceFixture,
   overrides: Partial<typeof schema.projects.$inferInsert> = {},
 ): Promise<typeof schema.projects.$inferSelect> {
-  const { db } = fixture.as();
   const now = fixture.clock.now();
   const billingAccountId = newId("billingAccount");
-  await db
-    .insert(schema.billingAccounts)
-    .values({ id: billingAccountId, name: "Test", tierId: "free", createdAt: now, updatedAt: now });
-  const [project] = await db
-    .insert(schema.projects)
-    .values({ id: newId("project"), name: "Test", billingAccountId, createdAt: now, updatedAt: now, ...overrides })
-    .returning();
-  if (project === undefined) throw new Error("The project was not inserted");
-  return project;
+  // What tests prepare meets what other tests do at the same time: it is tried again like everything else.
+  return withTransaction(fixture.as(), async ({ db }) => {
+    await db
+      .insert(schema.billingAccounts)
+      .values({ id: billingAccountId, name: "Test", tierId: "free", createdAt: now, updatedAt: now });
+    const [project] = await db
+      .insert(schema.projects)
+      .values({ id: newId("project"), name: "Test", billingAccountId, createdAt: now, updatedAt: now, ...overrides })
+      .returning();
+    if (project === undefined) throw new Error("The project was not inserted");
+    return project;
+  });
 }
 
 /** A verified customer who is a member of a project. */
@@ -107,12 +109,14 @@ export async function insertMember(
   projectId: string,
   role: (typeof schema.PROJECT_ROLES)[number],
 ): Promise<Actor> {
-  const { db } = fixture.as();
   const now = fixture.clock.now();
   const customerId = newId("customer");
-  await db
-    .insert(schema.customers)
-    .values({ id: customerId, email: fixture.newEmail(), status: "verified", createdAt: now, updatedAt: now });
-  await db.insert(schema.projectMembers).values({ projectId, customerId, role, createdAt: now });
+  const email = fixture.newEmail();
+  await withTransaction(fixture.as(), async ({ db }) => {
+    await db
+      .insert(schema.customers)
+      .values({ id: customerId, email, status: "verified", createdAt: now, updatedAt: now });
+    await db.insert(schema.projectMembers).values({ projectId, customerId, role, createdAt: now });
+  });
   return customerActor(customerId);
 }
