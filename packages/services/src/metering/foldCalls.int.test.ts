@@ -99,7 +99,12 @@ describe("folding calls", () => {
       sequence: 1,
       records: lines(account, 1, 20),
     });
-    expect(result).toEqual({ through: 20, calls: 20 });
+    expect(result).toEqual({
+      through: 20,
+      calls: 20,
+      projectIds: [account.project],
+      billingAccountIds: [account.id],
+    });
     expect(await readBooks(account)).toEqual({
       calls: 20,
       counted: 20,
@@ -124,7 +129,7 @@ describe("folding calls", () => {
     await fold(5, 20);
     await fold(1, 20);
     await fold(21, 30);
-    expect(await fold(3, 30)).toEqual({ through: 30, calls: 0 });
+    expect(await fold(3, 30)).toEqual({ through: 30, calls: 0, projectIds: [], billingAccountIds: [] });
     expect(await readBooks(account)).toMatchObject({
       calls: 30,
       counted: 30,
