@@ -14,6 +14,8 @@ const wired = (file: string, domain = "gadgets", text = readFile(file)): string 
 
 test.each([
   ["packages/contracts/src/index.ts", 'export * from "./gadgets.ts";'],
+  ["packages/contracts/src/events.ts", "  gadgetsCreated,"],
+  ["packages/contracts/src/events.ts", 'import { gadgetsCreated } from "./gadgets.ts";'],
   ["packages/db/src/schema/index.ts", 'export * from "./gadgets.ts";'],
   ["packages/routers/src/appRouter.ts", "  gadgets: gadgetsRouter,"],
   ["packages/routers/src/appRouter.ts", 'import { gadgetsRouter } from "./gadgets.ts";'],

@@ -30,6 +30,7 @@ export function planDomain(names: DomainNames): DomainPlan {
     },
     wiring: {
       "packages/contracts/src/index.ts": exported,
+      "packages/contracts/src/events.ts": (text) => addEvent(text, `${domain}Created`, domain),
       "packages/db/src/schema/index.ts": exported,
       "packages/routers/src/appRouter.ts": (text) =>
         addLine(
@@ -56,6 +57,14 @@ function addLine(like: RegExp, line: string, key = /(.*)/): (text: string) => st
     lines.splice(at, 0, line);
     return lines.join("\n");
   };
+}
+
+/** Takes an event into the catalogue. The formatter puts its import in order. @throws Error when it is there already */
+function addEvent(text: string, event: string, domain: string): string {
+  const catalogue = /^export const EVENTS = \[\n[\s\S]*?(?=^\] as const;)/m.exec(text)?.[0];
+  if (catalogue === undefined) throw new Error("There is no catalogue of events");
+  if (catalogue.includes(`  ${event},\n`)) throw new Error(`"${event}" is there already`);
+  return `import { ${event} } from "./${domain}.ts";\n${text.replace(catalogue, `${catalogue}  ${event},\n`)}`;
 }
 
 function addIdKind(text: string, kind: string, prefix: string): string {
