@@ -16,3 +16,14 @@ it("is read by Prometheus as a cumulative histogram in seconds", async () => {
   expect(lines).toContain("calls_seconds_sum 40.004");
   expect(lines).toContain("calls_seconds_count 4");
 });
+
+it("begins anew, sum and all, when its registry is reset", async () => {
+  const registry = new Registry();
+  const histogram = new LatencyHistogram();
+  histogram.register(registry, "calls_seconds", "How long calls take");
+  histogram.observe(500);
+  registry.resetMetrics();
+  const lines = (await registry.metrics()).split("\n");
+  expect(lines).toContain("calls_seconds_sum 0");
+  expect(lines).toContain("calls_seconds_count 0");
+});

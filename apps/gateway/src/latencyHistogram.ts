@@ -23,7 +23,10 @@ export class LatencyHistogram {
     const metric = {
       name,
       get: async () => ({ name, help, type: "histogram", aggregator: "sum", values: this.#values(name) }),
-      reset: () => this.#counts.fill(0),
+      reset: () => {
+        this.#counts.fill(0);
+        this.#sumMs = 0;
+      },
     };
     // The registry asks a metric for no more than this; the library's own histogram would keep buckets of its own.
     registry.registerMetric(metric as unknown as Histogram);
