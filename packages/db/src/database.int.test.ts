@@ -1,5 +1,7 @@
 import type { TestDatabase } from "@tollgate/testing";
 import { createTestDatabase, FaultProxy } from "@tollgate/testing";
+import { sql } from "drizzle-orm";
+import { pgTable, text } from "drizzle-orm/pg-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDatabase } from "./database.ts";
 import { withSqlTransaction } from "./transaction.ts";
@@ -49,5 +51,20 @@ describe("a pool of connections", () => {
     await expect(database.sql`select 1`).rejects.toMatchObject({ code: "ECONNREFUSED" });
     await expect(database.sql`select 1`).rejects.toMatchObject({ code: "ECONNREFUSED" });
     await database.close();
+  });
+
+  it("repeats a single statement that lost against other transactions, and no other failure", async () => {
+    const database = createDatabase({ url: proxy.url, applicationName: "conflicts", connectionsMax: 1 });
+    const checks = pgTable("pg_tables", { name: text("tablename") });
+    try {
+      proxy.failStatements(/from "pg_tables"/, 3);
+      expect(await database.db.select().from(checks).limit(1)).toHaveLength(1);
+      proxy.failStatements(/select 7/, 3);
+      expect([...(await database.db.execute(sql`select 7 as n`))]).toEqual([{ n: 7 }]);
+      expect(proxy.ordersLeft).toBe(0);
+      await expect(database.db.execute(sql`select 'x'::int4`)).rejects.toMatchObject({ cause: { code: "22P02" } });
+    } finally {
+      await database.close();
+    }
   });
 });

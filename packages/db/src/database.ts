@@ -2,6 +2,7 @@ import { connect } from "node:net";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import { drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
+import { retryConflicts } from "./retryConflicts.ts";
 
 /** Drizzle over one connection pool, or over one transaction. */
 export type Db = PostgresJsDatabase<Record<string, never>>;
@@ -57,7 +58,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   const drizzleClient = open();
   const sql = open();
   return {
-    db: drizzle({ client: drizzleClient }),
+    db: drizzle({ client: retryConflicts(drizzleClient) }),
     sql,
     drizzleClient,
     close: async () => {
