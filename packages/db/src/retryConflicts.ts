@@ -1,6 +1,8 @@
 import { delay, jitteredBackoffMs } from "@tollgate/kernel";
 import type postgres from "postgres";
 import { isSerializationConflict } from "./errorCodes.ts";
+import type { Unsafe } from "./prepareStatements.ts";
+import { prepareStatements } from "./prepareStatements.ts";
 
 const ATTEMPTS_MAX = 15;
 const BACKOFF_BASE_MS = 5;
@@ -17,7 +19,8 @@ export function retryConflicts(client: postgres.Sql): postgres.Sql {
   return new Proxy(client, {
     get(target, property) {
       if (property !== "unsafe") return Reflect.get(target, property);
-      return (...args: Parameters<postgres.Sql["unsafe"]>) => retriedQuery(() => target.unsafe(...args));
+      const unsafe = prepareStatements(target);
+      return (...args: Parameters<Unsafe>) => retriedQuery(() => unsafe(...args));
     },
   });
 }

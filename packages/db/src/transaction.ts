@@ -3,6 +3,7 @@ import { delay, jitteredBackoffMs, unavailable } from "@tollgate/kernel";
 import { drizzle } from "drizzle-orm/postgres-js";
 import type { Database, Db, Sql, SqlTransaction } from "./database.ts";
 import { isConnectionFailure, isSerializationConflict } from "./errorCodes.ts";
+import { prepareStatements } from "./prepareStatements.ts";
 
 /**
  * Transactions: SERIALIZABLE, retried when they lose against another one or when the connection breaks, and never
@@ -154,8 +155,9 @@ function guard(sql: SqlTransaction, connection: { isLost: boolean }, clientOptio
     get(target, property) {
       // Drizzle wants the options of a pool, which a transaction's handle does not carry.
       if (property === "options") return clientOptions;
-      if (property === "unsafe") refuseWhenLost();
-      return Reflect.get(target, property);
+      if (property !== "unsafe") return Reflect.get(target, property);
+      refuseWhenLost();
+      return prepareStatements(target);
     },
   });
 }
