@@ -2,7 +2,7 @@ import type { loginInput, SessionTokens } from "@tollgate/contracts";
 import { customersLoggedIn } from "@tollgate/contracts";
 import { appendEvent, retryRead, schema, withTransaction, writeAudit } from "@tollgate/db";
 import type { TollgateError } from "@tollgate/kernel";
-import { forbidden, unauthorized } from "@tollgate/kernel";
+import { forbidden, newId, unauthorized } from "@tollgate/kernel";
 import { eq } from "drizzle-orm";
 import type { z } from "zod";
 import type { ServiceContext } from "../context.ts";
@@ -10,7 +10,7 @@ import type { CustomerRow } from "./internal.ts";
 import { actingAs, holdsEmail } from "./internal.ts";
 import { verifyPassword } from "./passwords.ts";
 import type { OpenedSession } from "./sessions.ts";
-import { issueTokens, openSession } from "./sessions.ts";
+import { issueTokens, makeRefreshToken, openSession } from "./sessions.ts";
 import type { ThrottlePolicy } from "./throttle.ts";
 import { countFailure, forgetAttempts, throttleId, tooManyAttempts, waitMs } from "./throttle.ts";
 import type { TokenContext } from "./tokenIssuer.ts";
@@ -53,11 +53,11 @@ export async function login({
 }): Promise<SessionTokens> {
   const emailThrottle = loginEmailThrottle(input.email);
   const addressThrottle = throttleId("login_address", ctx.ip ?? "unknown");
-  const retryAfterMs = await retryRead(async () =>
-    Math.max(...(await Promise.all([waitMs(ctx, emailThrottle), waitMs(ctx, addressThrottle)]))),
+  const [person, ...waits] = await retryRead(() =>
+    Promise.all([findPerson(ctx, input.email), waitMs(ctx, emailThrottle), waitMs(ctx, addressThrottle)]),
   );
+  const retryAfterMs = Math.max(...waits);
   if (retryAfterMs > 0) throw tooManyAttempts(retryAfterMs);
-  const person = await retryRead(() => findPerson(ctx, input.email));
   const isRight = await verifyPassword(person?.hash ?? undefined, input.password);
   const customer = isRight ? person?.customer : undefined;
   const outcome = await withTransaction(ctx, (ctx) => settle(ctx, emailThrottle, customer), {
@@ -98,21 +98,24 @@ async function settle(ctx: TokenContext, emailThrottle: string, customer: Custom
     if (decision.kind === "blocked") return { kind: "wait", retryAfterMs: decision.retryAfterMs };
     return { kind: "refused", error: wrongCredentials() };
   }
-  const retryAfterMs = await waitMs(ctx, emailThrottle);
+  // What does not depend on one another goes out together: a transaction's connection answers in order.
+  const [retryAfterMs, [present]] = await Promise.all([
+    waitMs(ctx, emailThrottle),
+    // The ban or deletion may have come while the password was compared.
+    ctx.db.select().from(schema.customers).where(eq(schema.customers.id, customer.id)),
+  ]);
   if (retryAfterMs > 0) return { kind: "wait", retryAfterMs };
-  await forgetAttempts(ctx, emailThrottle);
-  // The ban or deletion may have come while the password was compared.
-  const [present] = await ctx.db.select().from(schema.customers).where(eq(schema.customers.id, customer.id));
   if (present?.status === "banned") return { kind: "refused", error: banned() };
   if (present?.status !== "verified") return { kind: "refused", error: wrongCredentials() };
-  const session = await openSession(ctx, present);
-  const acting = actingAs(ctx, present, session.sessionId);
-  await writeAudit(acting, { action: "customers.login", subject: present.id, after: { sessionId: session.sessionId } });
-  await appendEvent(acting, customersLoggedIn, {
-    customerId: present.id,
-    sessionId: session.sessionId,
-    method: "password",
-  });
+  const token = makeRefreshToken(ctx.settings.masterSecret, newId("session"));
+  const { sessionId } = token;
+  const acting = actingAs(ctx, present, sessionId);
+  const [session] = await Promise.all([
+    openSession(ctx, present, token),
+    forgetAttempts(ctx, emailThrottle),
+    writeAudit(acting, { action: "customers.login", subject: present.id, after: { sessionId } }),
+    appendEvent(acting, customersLoggedIn, { customerId: present.id, sessionId, method: "password" }),
+  ]);
   return { kind: "opened", session };
 }
 

@@ -57,8 +57,11 @@ export interface OpenedSession {
 }
 
 /** Opens a session of a customer who has proven who they are, inside a transaction. */
-export async function openSession(ctx: ServiceContext, customer: CustomerRow): Promise<OpenedSession> {
-  const token = makeRefreshToken(ctx.settings.masterSecret, newId("session"));
+export async function openSession(
+  ctx: ServiceContext,
+  customer: CustomerRow,
+  token = makeRefreshToken(ctx.settings.masterSecret, newId("session")),
+): Promise<OpenedSession> {
   const now = ctx.clock.now();
   await ctx.db.insert(sessions).values({
     id: token.sessionId,
