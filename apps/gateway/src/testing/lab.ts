@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { EVENT_SUBJECT_PREFIX, foldCalls as foldCallsJob, PUSH_SUBJECTS } from "@tollgate/contracts";
 import type { Database } from "@tollgate/db";
 import { createDatabase } from "@tollgate/db";
-import type { Logger } from "@tollgate/kernel";
+import type { Clock, Logger } from "@tollgate/kernel";
 import { delay, newId, silentLogger, systemClock } from "@tollgate/kernel";
 import { createQueueWorker, PushBus } from "@tollgate/messaging";
 import type { ServiceContext, ServiceSettings } from "@tollgate/services";
@@ -51,6 +51,8 @@ export interface LabKey {
   readonly monthlySpendCapMicros?: number;
   readonly projectCapMicros?: number;
   readonly expiresAt?: Date;
+  /** Of the billing account. */
+  readonly timeZone?: string;
 }
 
 export interface LabAccount {
@@ -180,7 +182,7 @@ export class Lab {
   /** A gateway in this process, ready if it has a database. Stopped with the lab, unless the test stops it. */
   async startGateway(
     overrides: Partial<GatewayEnv> = {},
-    options: { readonly logger?: Logger; readonly drainCallsMs?: number } = {},
+    options: { readonly logger?: Logger; readonly drainCallsMs?: number; readonly clock?: Clock } = {},
   ): Promise<RunningGateway & { readonly url: string; readonly failures: readonly Error[] }> {
     const { redisUrl, redisPrefix, natsUrl, etcdUrl, etcdNamespace } = this.namespace;
     const failures: Error[] = [];
@@ -206,7 +208,7 @@ export class Lab {
         GATEWAY_KEY_CACHE_MAX: 1_000,
         ...overrides,
       },
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       etcdNamespace,
       logger: options.logger ?? silentLogger,
       onFatal: (error) => failures.push(error),
@@ -263,8 +265,8 @@ export class Lab {
       insert into tiers (id, display_name, rank, monthly_price_micros, free_calls_per_month, rate_limit_per_second, overage, credit_limit_micros)
       values (${tier}, 'Lab', 9, 0, ${options.freeCallsPerMonth ?? 0}, 1000000, 'block', 0)`;
     await sql`
-      insert into billing_accounts (id, name, tier_id, created_at, updated_at)
-      values (${billingAccountId}, 'lab', ${tier}, now(), now())`;
+      insert into billing_accounts (id, name, tier_id, time_zone, created_at, updated_at)
+      values (${billingAccountId}, 'lab', ${tier}, ${options.timeZone ?? "UTC"}, now(), now())`;
     await sql`
       insert into budgets (id, kind, billing_account_id, limit_amount, overdraft, used, held, created_at, updated_at)
       values (${walletBudgetId(billingAccountId)}, 'wallet', ${billingAccountId}, ${options.creditMicros ?? 1_000_000_000},
