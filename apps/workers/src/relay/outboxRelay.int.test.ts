@@ -198,3 +198,58 @@ describe("the relay", () => {
     expect(logged.join("")).toContain(name);
   });
 });
+
+/** A say over who leads, that tests have. */
+function leadershipInHand(leads: boolean): Leadership & { leads: boolean } {
+  const inHand = { leads, isLeader: () => inHand.leads, isSettled: () => true };
+  return inHand;
+}
+
+async function term(): Promise<bigint> {
+  const [row] = await database.sql`select coalesce(max(term), 0)::text as term from relay_terms`;
+  return BigInt(row?.["term"]);
+}
+
+describe("relays of which one leads", () => {
+  const WAIT = { timeout: 60_000 };
+
+  it("lose no event, double none and keep their order while the lead goes to and fro", async () => {
+    const [first, second] = [leadershipInHand(true), leadershipInHand(false)];
+    startRelay(namespace.natsUrl, [], first);
+    startRelay(namespace.natsUrl, [], second);
+    const all = events(600);
+    for (let from = 0; from < all.length; from += 100) {
+      const before = await term();
+      await order("event", subject, all.slice(from, from + 100));
+      [first.leads, second.leads] = [second.leads, first.leads];
+      await expect.poll(term, WAIT).toBeGreaterThan(before);
+    }
+    await expect.poll(unsent, WAIT).toBe(0);
+    await expect.poll(numbers, WAIT).toEqual(all.map(({ n }) => n));
+    const { connection } = listener;
+    if (connection === undefined) throw new Error("no connection to NATS");
+    const manager = await jetstreamManager(connection);
+    const info = await manager.streams.info(EVENT_STREAM, { subjects_filter: natsSubject() });
+    expect(info.state.subjects).toEqual({ [natsSubject()]: 600 });
+  });
+
+  it("send nothing under a term that another has overtaken", async () => {
+    const before = await term();
+    startRelay(namespace.natsUrl, [], leadershipInHand(true));
+    await expect.poll(term, WAIT).toBeGreaterThan(before);
+    await database.sql`update relay_terms set term = term + 10, holder = 'another'`;
+    const overtaken = await term();
+    await order("event", subject, events(5));
+    await expect.poll(unsent, WAIT).toBe(0);
+    // Only a term of its own, later than the other's, lets it send.
+    expect(await term()).toBeGreaterThan(overtaken);
+    await expect.poll(numbers, WAIT).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  it("stand in for a leader that is dead", async () => {
+    await order("event", subject, events(5));
+    startRelay(namespace.natsUrl, [], leadershipInHand(false));
+    await expect.poll(unsent, WAIT).toBe(0);
+    await expect.poll(numbers, WAIT).toEqual([0, 1, 2, 3, 4]);
+  });
+});
