@@ -199,9 +199,17 @@ describe("the relay", () => {
   });
 });
 
-/** A say over who leads, that tests have. */
-function leadershipInHand(leads: boolean): Leadership & { leads: boolean } {
-  const inHand = { leads, isLeader: () => inHand.leads, isSettled: () => true };
+/** A say over who leads, that tests have; and whether the relay has noticed that it does not. */
+function leadershipInHand(leads: boolean): Leadership & { leads: boolean; hasLookedOn: boolean } {
+  const inHand = {
+    leads,
+    hasLookedOn: false,
+    isLeader: () => {
+      if (!inHand.leads) inHand.hasLookedOn = true;
+      return inHand.leads;
+    },
+    isSettled: () => true,
+  };
   return inHand;
 }
 
@@ -212,17 +220,30 @@ async function term(): Promise<bigint> {
 
 describe("relays of which one leads", () => {
   const WAIT = { timeout: 60_000 };
+  // A test that ended before its polls would go on writing into the next one.
+  const LIMIT_MS = 300_000;
 
-  it("lose no event, double none and keep their order while the lead goes to and fro", async () => {
-    const [first, second] = [leadershipInHand(true), leadershipInHand(false)];
-    startRelay(namespace.natsUrl, [], first);
-    startRelay(namespace.natsUrl, [], second);
+  it("lose no event, double none and keep their order while the lead goes to and fro", {
+    timeout: LIMIT_MS,
+  }, async () => {
+    let [leader, other] = [leadershipInHand(true), leadershipInHand(false)];
+    const atFirst = await term();
+    startRelay(namespace.natsUrl, [], leader);
+    startRelay(namespace.natsUrl, [], other);
+    // Otherwise the first one's first term would pass for the second's.
+    await expect.poll(term, WAIT).toBeGreaterThan(atFirst);
     const all = events(600);
     for (let from = 0; from < all.length; from += 100) {
       const before = await term();
       await order("event", subject, all.slice(from, from + 100));
-      [first.leads, second.leads] = [second.leads, first.leads];
+      [leader, other] = [other, leader];
+      other.hasLookedOn = false;
+      other.leads = false;
+      leader.leads = true;
       await expect.poll(term, WAIT).toBeGreaterThan(before);
+      // One that has not noticed keeps its term, and begins no other when it leads again.
+      const deposed = other;
+      await expect.poll(() => deposed.hasLookedOn, WAIT).toBe(true);
     }
     await expect.poll(unsent, WAIT).toBe(0);
     await expect.poll(numbers, WAIT).toEqual(all.map(({ n }) => n));
@@ -233,7 +254,7 @@ describe("relays of which one leads", () => {
     expect(info.state.subjects).toEqual({ [natsSubject()]: 600 });
   });
 
-  it("send nothing under a term that another has overtaken", async () => {
+  it("send nothing under a term that another has overtaken", { timeout: LIMIT_MS }, async () => {
     const before = await term();
     startRelay(namespace.natsUrl, [], leadershipInHand(true));
     await expect.poll(term, WAIT).toBeGreaterThan(before);
@@ -246,7 +267,7 @@ describe("relays of which one leads", () => {
     await expect.poll(numbers, WAIT).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it("stand in for a leader that is dead", async () => {
+  it("stand in for a leader that is dead", { timeout: LIMIT_MS }, async () => {
     await order("event", subject, events(5));
     startRelay(namespace.natsUrl, [], leadershipInHand(false));
     await expect.poll(unsent, WAIT).toBe(0);
