@@ -4,7 +4,7 @@ export * from "./errorCodes.ts";
 export * from "./messages.ts";
 export * from "./migrate.ts";
 export * from "./pendingMigrations.ts";
-export { prepareQuery } from "./prepareStatements.ts";
+export * from "./prepareQuery.ts";
 export type { LedgerLineDetail } from "./schema/balance.ts";
 export type { InvoiceParty, PostalAddress } from "./schema/billing.ts";
 export * as schema from "./schema/index.ts";

@@ -1,5 +1,4 @@
 import type postgres from "postgres";
-import type { Db } from "./database.ts";
 
 /** How drizzle hands a statement to the driver. */
 export type Unsafe = postgres.Sql["unsafe"];
@@ -12,19 +11,4 @@ export type Unsafe = postgres.Sql["unsafe"];
  */
 export function prepareStatements(client: Pick<postgres.Sql, "unsafe">): Unsafe {
   return (text, parameters, options) => client.unsafe(text, parameters, { ...options, prepare: true });
-}
-
-/**
- * A query that drizzle builds once per pool instead of once per call, for reads that every page makes. Values are
- * placeholders: `prepareQuery((db) => db.select()….where(eq(id, sql.placeholder("id"))).prepare("name"))`.
- */
-export function prepareQuery<Query>(build: (db: Db) => Query): (db: Db) => Query {
-  const byPool = new WeakMap<Db, Query>();
-  return (db) => {
-    const known = byPool.get(db);
-    if (known !== undefined) return known;
-    const built = build(db);
-    byPool.set(db, built);
-    return built;
-  };
 }

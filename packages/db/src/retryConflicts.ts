@@ -1,14 +1,8 @@
-import { delay, jitteredBackoffMs } from "@tollgate/kernel";
 import type postgres from "postgres";
 import { isSerializationConflict } from "./errorCodes.ts";
 import type { Unsafe } from "./prepareStatements.ts";
 import { prepareStatements } from "./prepareStatements.ts";
-
-const ATTEMPTS_MAX = 15;
-const BACKOFF_BASE_MS = 5;
-const BACKOFF_CAP_MS = 500;
-
-type Run = () => PromiseLike<unknown>;
+import { retryWhen } from "./retryWhen.ts";
 
 /**
  * The pool's client, whose single statements run again when they lose against other transactions. A SERIALIZABLE read can
@@ -29,18 +23,8 @@ export function retryConflicts(client: postgres.Sql): postgres.Sql {
 function retriedQuery(start: () => postgres.PendingQuery<postgres.Row[]>): unknown {
   return {
     // biome-ignore lint/suspicious/noThenProperty: the driver's query is a thenable that starts when it is awaited, and so is this.
-    then: (...handlers: Parameters<Promise<unknown>["then"]>) => retry(start).then(...handlers),
-    values: () => retry(() => start().values()),
+    then: (...handlers: Parameters<Promise<unknown>["then"]>) =>
+      retryWhen(isSerializationConflict, start).then(...handlers),
+    values: () => retryWhen(isSerializationConflict, () => start().values()),
   };
-}
-
-async function retry(run: Run): Promise<unknown> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await run();
-    } catch (error) {
-      if (attempt >= ATTEMPTS_MAX || !isSerializationConflict(error)) throw error;
-      await delay(jitteredBackoffMs(attempt, BACKOFF_BASE_MS, BACKOFF_CAP_MS));
-    }
-  }
 }

@@ -1,9 +1,10 @@
 import type { Context, TollgateError } from "@tollgate/kernel";
-import { delay, jitteredBackoffMs, unavailable } from "@tollgate/kernel";
+import { unavailable } from "@tollgate/kernel";
 import { drizzle } from "drizzle-orm/postgres-js";
 import type { Database, Db, Sql, SqlTransaction } from "./database.ts";
 import { isConnectionFailure, isSerializationConflict } from "./errorCodes.ts";
 import { prepareStatements } from "./prepareStatements.ts";
+import { ATTEMPTS_MAX, pauseAfter, retryWhen } from "./retryWhen.ts";
 
 /**
  * Transactions: SERIALIZABLE, retried when they lose against another one or when the connection breaks, and never
@@ -31,10 +32,6 @@ export interface SqlTransactionOptions extends TransactionOptions {
   readonly isLockingItsRows?: boolean;
 }
 
-const ATTEMPTS_MAX = 15;
-const BACKOFF_BASE_MS = 5;
-const BACKOFF_CAP_MS = 500;
-
 /** Runs `fn` in a transaction, or in the one that `ctx` is already inside of. @throws TollgateError `commit_unknown`, `database_unavailable` */
 export async function withTransaction<Ctx extends DbContext, Result>(
   ctx: Ctx,
@@ -60,14 +57,11 @@ export async function withSqlTransaction<Result>(
 
 /** Runs a read again when it lost against a write or its connection broke. A read has no effect, so it may always run again. */
 export async function retryRead<Result>(read: () => Promise<Result>, attemptsMax = ATTEMPTS_MAX): Promise<Result> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await read();
-    } catch (error) {
-      const mayRetry = attempt < attemptsMax && (isSerializationConflict(error) || isConnectionFailure(error));
-      if (!mayRetry) throw isConnectionFailure(error) ? databaseUnavailable(error) : error;
-      await delay(jitteredBackoffMs(attempt, BACKOFF_BASE_MS, BACKOFF_CAP_MS));
-    }
+  const mayRepeat = (error: unknown): boolean => isSerializationConflict(error) || isConnectionFailure(error);
+  try {
+    return await retryWhen(mayRepeat, read, attemptsMax);
+  } catch (error) {
+    throw isConnectionFailure(error) ? databaseUnavailable(error) : error;
   }
 }
 
@@ -88,7 +82,7 @@ async function retryTransaction<Result>(
       if (isBroken && state.isCommitting && options.isIdempotent !== true) throw commitUnknown(error);
       if (!isConflict && !isBroken) throw error;
       if (attempt >= attemptsMax) throw isBroken ? databaseUnavailable(error) : conflictPersists(error);
-      await delay(jitteredBackoffMs(attempt, BACKOFF_BASE_MS, BACKOFF_CAP_MS));
+      await pauseAfter(attempt);
     }
   }
 }
