@@ -15,7 +15,7 @@ const leaf = fc.oneof(
   fc.constant(new Set([1])),
   fc.constant(new Map([["a", new Date(0)]])),
 );
-const key = fc.oneof(fc.string(), fc.constantFrom("a.b", "a\\b", "", "toString", "0"));
+const key = fc.oneof(fc.string(), fc.constantFrom("a.b", "a\\b", "", "toString", "0", "__proto__"));
 const { value: answer } = fc.letrec((tie) => ({
   value: fc.oneof(
     { depthSize: "small" },
@@ -26,11 +26,21 @@ const { value: answer } = fc.letrec((tie) => ({
 }));
 const withBigints = fc.array(fc.oneof(answer, fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n })));
 
+/** What became of it: superjson refuses some names, such as `__proto__`, and so must we. */
+function outcomeOf(work: () => unknown): { readonly value: unknown } | { readonly refusal: string } {
+  try {
+    return { value: work() };
+  } catch (error) {
+    return { refusal: String(error) };
+  }
+}
+
 describe("the wire format", () => {
   it("is superjson's own for any answer without repeated bigints", () => {
     fc.assert(
       fc.property(answer, (value) => {
-        expect(wireTransformer.serialize(value)).toEqual(superjson.serialize(value));
+        const ours = outcomeOf(() => wireTransformer.serialize(value));
+        expect(ours).toEqual(outcomeOf(() => superjson.serialize(value)));
       }),
       { numRuns: 1_000 },
     );
@@ -39,10 +49,16 @@ describe("the wire format", () => {
   it("is read by superjson as the value that was written, repeated bigints included", () => {
     fc.assert(
       fc.property(withBigints, (value) => {
-        const text = JSON.stringify(wireTransformer.serialize(value));
-        expect(superjson.parse(text)).toEqual(superjson.parse(superjson.stringify(value)));
+        const ours = outcomeOf(() => superjson.parse(JSON.stringify(wireTransformer.serialize(value))));
+        expect(ours).toEqual(outcomeOf(() => superjson.parse(superjson.stringify(value))));
       }),
     );
+  });
+
+  it("refuses a field called __proto__ in the words of superjson", () => {
+    const hostile = { at: new Date(5), inner: JSON.parse('{"__proto__":{"isOperator":true}}') as unknown };
+    expect(() => wireTransformer.serialize(hostile)).toThrow(/__proto__/);
+    expect(outcomeOf(() => wireTransformer.serialize(hostile))).toEqual(outcomeOf(() => superjson.serialize(hostile)));
   });
 
   it("takes documents of others with names of any kind, and superjson reads them", () => {
