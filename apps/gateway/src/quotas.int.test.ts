@@ -1,6 +1,6 @@
 import { Agent } from "node:http";
 import type { Clock } from "@tollgate/kernel";
-import { dayPeriod, monthPeriod } from "@tollgate/kernel";
+import { dayPeriod, monthPeriod, systemClock } from "@tollgate/kernel";
 import { TEST_CALLS_PER_DAY, testCallsBudgetId } from "@tollgate/services/budgets";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { call } from "./testing/client.ts";
@@ -17,11 +17,11 @@ const SECOND_MS = 1_000;
 class ShiftedClock implements Clock {
   #offsetMs = 0;
 
-  readonly nowMs = (): number => Date.now() + this.#offsetMs;
+  readonly nowMs = (): number => systemClock.nowMs() + this.#offsetMs;
   readonly now = (): Date => new Date(this.nowMs());
 
   set(atMs: number): void {
-    this.#offsetMs = atMs - Date.now();
+    this.#offsetMs = atMs - systemClock.nowMs();
   }
 }
 
@@ -88,7 +88,7 @@ describe(`over ${GATEWAYS} gateways`, () => {
     "%s: exact in the month of %s, used up until it ends, and all there from its first instant",
     async (_, timeZone, { endpoint, key, refusal }) => {
       const account = await lab.createAccount({ ...key, timeZone });
-      const { endMs } = monthPeriod(Date.now(), timeZone);
+      const { endMs } = monthPeriod(systemClock.nowMs(), timeZone);
       const spent = { 200: QUOTA, [refusal]: CALLS - QUOTA };
       clock.set(endMs - 3_600 * SECOND_MS);
       expect(await callAll(endpoint, account)).toEqual(spent);
@@ -104,7 +104,7 @@ describe(`over ${GATEWAYS} gateways`, () => {
   it("calls that are made while the month turns use up no more than both months have", async () => {
     const timeZone = "Australia/Lord_Howe";
     const account = await lab.createAccount({ freeCallsPerMonth: QUOTA, creditMicros: 0, timeZone });
-    const { endMs } = monthPeriod(Date.now(), timeZone);
+    const { endMs } = monthPeriod(systemClock.nowMs(), timeZone);
     clock.set(endMs - 60 * SECOND_MS);
     const before = callAll("free", account);
     clock.set(endMs);
@@ -124,16 +124,14 @@ describe(`over ${GATEWAYS} gateways`, () => {
   it("test calls end with the day's limit, and begin again with the next day where the account is", async () => {
     const timeZone = "Asia/Kolkata";
     const account = await lab.createAccount({ mode: "test", creditMicros: 0, timeZone });
-    const day = dayPeriod(Date.now(), timeZone);
+    const day = dayPeriod(systemClock.nowMs(), timeZone);
     // Most of the day's calls were made.
     await lab.database.sql`
       insert into budgets (id, kind, billing_account_id, limit_amount, overdraft, used, held, created_at, updated_at)
       values (${testCallsBudgetId(account.projectId, day.id)}, 'test_calls', ${account.billingAccountId},
               ${String(TEST_CALLS_PER_DAY)}, 0, ${String(TEST_CALLS_PER_DAY - BigInt(QUOTA))}, 0, now(), now())`;
     clock.set(day.endMs - 60 * SECOND_MS);
-    const counts = await callAll("plain", account);
-    expect(counts[200]).toBe(QUOTA);
-    expect(counts[429] ?? counts[402]).toBe(CALLS - QUOTA);
+    expect(await callAll("plain", account)).toEqual({ 200: QUOTA, 429: CALLS - QUOTA });
     clock.set(day.endMs);
     expect(await callAll("plain", account)).toEqual({ 200: CALLS });
   });
