@@ -26,7 +26,7 @@ const workDir = await mkdtemp(path.join(tmpdir(), "tollgate-bench-"));
 // PostgreSQL may run as another user, which has to get through.
 await chmod(workDir, 0o755);
 const PATIENCE_MS = 60_000;
-const measuredAt = new Date().toISOString().slice(0, 10);
+const measuredAt = `${new Date().toISOString().slice(0, 10)} on ${describeMachine()}`;
 const rendered = new Map<string, string>();
 const show = (section: Section): void => {
   const text = renderSection(section, measuredAt);

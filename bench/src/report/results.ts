@@ -16,8 +16,8 @@ export function describeMachine(): string {
 
 const introduction = (): string => `# Results
 
-Made by \`npm run bench -- --write\`; \`npm run bench -- --help\` says what else it does. Every number is from one machine:
-${describeMachine()}. ${
+Made by \`npm run bench -- --write\`; \`npm run bench -- --help\` says what else it does. Every section names
+its own machine and day: numbers of different ones do not compare. ${
   canPin
     ? "The server that is measured has core 0 to itself. Load generator, upstream, PostgreSQL, Redis, NATS, etcd and the worker share core 1."
     : "**Processes could not be tied to cores here (no taskset), so servers and load disturb each other.**"
