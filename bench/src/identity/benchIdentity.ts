@@ -133,7 +133,7 @@ function meSection(place: BenchPlace, results: ReadonlyMap<string, readonly Load
   const ratio = perSecond("product") / perSecond("stock");
   return {
     title: "Control plane: customers.me with its reads",
-    about: `Closed loop, ${CONNECTIONS} keep-alive connections; a signed access token, three reads of PostgreSQL on the other core, the same bytes from both. Median of ${place.durations.rounds}.`,
+    about: `Closed loop, ${CONNECTIONS} keep-alive connections; a signed access token, three tables read from PostgreSQL on the other core, the same bytes from both. Median of ${place.durations.rounds}.`,
     columns: ["server", "requests/s", "CPU µs", "p99 ms", "others"],
     rows: SIDES.map(({ id, name }) => [
       name,

@@ -1,13 +1,13 @@
 import { listProjectsInput } from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
-import { newId } from "@tollgate/kernel";
+import { newId, toMicros } from "@tollgate/kernel";
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ServiceFixture } from "../../test/serviceFixture.ts";
 import { createServiceFixture, customerActor, insertMember, insertProject } from "../../test/serviceFixture.ts";
 import { signUp } from "../../test/signUp.ts";
 import { readMe } from "../customers/index.ts";
-import { createProject, listProjects, readProject } from "./index.ts";
+import { createProject, listProjects, readProject, setMonthlySpendCap } from "./index.ts";
 
 let fixture: ServiceFixture;
 beforeAll(async () => {
@@ -71,7 +71,20 @@ test("a list has the caller's projects with their roles, in pages, without delet
     cursor = page.nextCursor ?? undefined;
   } while (cursor !== undefined);
   expect(seen.toSorted()).toEqual(["A:owner", "B:owner", "C:owner", "Default:owner", "Joined:viewer"]);
+  expect((await readMe({ ctx })).projects.map(({ name, role }) => `${name}:${role}`).toSorted()).toEqual(
+    seen.toSorted(),
+  );
   await expect(readProject({ ctx, input: { id: gone.id } })).rejects.toMatchObject({ code: "NOT_FOUND" });
+});
+
+test("reading oneself shows each project as reading it does, to the millisecond and to the micro of a very large cap", async () => {
+  const ctx = await newCustomer();
+  const { id } = await createProject({ ctx, input: { name: 'Ü, "quoted" \\ and 日本' } });
+  await setMonthlySpendCap({ ctx, input: { projectId: id, micros: toMicros(9_007_199_254_740_993n) } });
+  const { projects, billingAccounts } = await readMe({ ctx });
+  for (const project of projects) expect(project).toEqual(await readProject({ ctx, input: { id: project.id } }));
+  expect(projects.find((project) => project.id === id)?.monthlySpendCapMicros).toBe(9_007_199_254_740_993n);
+  expect(billingAccounts).toHaveLength(1);
 });
 
 test("a stranger's project is as if it were not there", async () => {
