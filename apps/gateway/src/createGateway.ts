@@ -5,17 +5,15 @@ import { foldCalls, PUSH_SUBJECTS } from "@tollgate/contracts";
 import { createDatabase } from "@tollgate/db";
 import type { Clock, Logger } from "@tollgate/kernel";
 import { Keyring, newId } from "@tollgate/kernel";
-import { PushBus, Queues } from "@tollgate/messaging";
+import { PushBus, Queues, RedisRateStore } from "@tollgate/messaging";
 import { settingsFrom } from "@tollgate/services";
 import { loadUpstreamSecrets } from "@tollgate/services/admin";
 import { expireDueGrants } from "@tollgate/services/balance";
 import { closeHolder, leaseBudgets, openHolder, renewHolder } from "@tollgate/services/budgets";
 import { loadCatalogue, readCatalogueVersion } from "@tollgate/services/catalog";
 import { createTokenIssuer } from "@tollgate/services/customers";
-import type { KeyRecord } from "@tollgate/services/keys";
 import { loadKeyRecord } from "@tollgate/services/keys";
 import { readFoldedMarks } from "@tollgate/services/metering";
-import { LRUCache } from "lru-cache";
 import { BudgetPool } from "./budgets/budgetPool.ts";
 import { CatalogueCache } from "./catalogue/catalogueCache.ts";
 import { openCredentials } from "./credentials/upstreamCredentials.ts";
@@ -27,7 +25,7 @@ import { Holder } from "./holder.ts";
 import { Caller } from "./identity/caller.ts";
 import { KeyCache } from "./identity/keyCache.ts";
 import { upstreamTokenSigner } from "./identity/upstreamTokens.ts";
-import { SlidingWindow } from "./limits/slidingWindow.ts";
+import { RATE_BEAT_MS, RateLimiter } from "./limits/rateLimiter.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import { PushListener } from "./push.ts";
 import { fixedSettingsOf, gatewaySettings, openGatewayConfig, shippingPace } from "./settings.ts";
@@ -121,7 +119,22 @@ export async function createGateway(options: {
       announceReturned: (holderId, budgetIds) => bus.publish(PUSH_SUBJECTS.recalled, { holderId, budgetIds }),
     },
   });
-  const windows = new LRUCache<string, SlidingWindow>({ max: env.GATEWAY_KEY_CACHE_MAX });
+  const rateStore = new RedisRateStore({
+    redisUrl: env.REDIS_URL,
+    prefix: env.QUEUE_PREFIX,
+    onError: (error) => logger.debug({ err: error }, "Redis"),
+  });
+  const rates = new RateLimiter({
+    store: rateStore,
+    name: runId,
+    settings: () => settings,
+    logger,
+    limitsMax: 2 * env.GATEWAY_KEY_CACHE_MAX,
+    tick: () => performance.now(),
+    delay: sleep,
+  });
+  const beating = setInterval(() => void rates.beat(), RATE_BEAT_MS);
+  metrics.rates = rates;
   const keys = new KeyCache<Caller>({
     clock,
     logger,
@@ -129,7 +142,7 @@ export async function createGateway(options: {
     isPushAlive: listener.isAlive,
     ports: {
       load: (hash) => loadKeyRecord({ ctx: dbContext, input: { hash } }),
-      toEntry: (record) => new Caller(record, budgets, windowOf(windows, record)),
+      toEntry: (record) => new Caller(record, budgets, rates.limitsOf(record)),
     },
   });
   const keyring = new Keyring(env.TOLLGATE_SECRET, env.MASTER_KEYS);
@@ -195,6 +208,7 @@ export async function createGateway(options: {
     keys,
     catalogue,
     budgets,
+    rates,
     spool,
     sockets,
     metrics,
@@ -234,6 +248,7 @@ export async function createGateway(options: {
       events: listener.isAlive() ? "up" : "down",
       upstreams: registry.status().isHealthy ? "up" : "down",
       settings: config.status().source,
+      rates: rates.isAlone ? "alone" : "shared",
     },
   }));
   await new Promise<void>((resolve, reject) => {
@@ -261,6 +276,8 @@ export async function createGateway(options: {
       sleep(DRAIN_SPOOL_MS).then(() => false),
     ]);
     holder.stop();
+    clearInterval(beating);
+    rateStore.close();
     catalogue.close();
     if (isEmpty) {
       spool.close();
@@ -281,16 +298,6 @@ export async function createGateway(options: {
   };
   logger.info({ port, runId }, "gateway listens");
   return { port, stop };
-}
-
-/** The window of a key's own limit; rotated keys share it, and it outlives a reload of the key. */
-function windowOf(windows: LRUCache<string, SlidingWindow>, record: KeyRecord): SlidingWindow | undefined {
-  const limit = record.rateLimitPerSecond;
-  if (limit === null) return undefined;
-  const window = windows.get(record.rootKeyId) ?? new SlidingWindow(limit);
-  window.limit = limit;
-  windows.set(record.rootKeyId, window);
-  return window;
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());

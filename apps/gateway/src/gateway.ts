@@ -4,6 +4,7 @@ import type { CatalogueCache } from "./catalogue/catalogueCache.ts";
 import type { UpstreamPools } from "./forward/upstreamPools.ts";
 import type { Caller, UpstreamToken } from "./identity/caller.ts";
 import type { KeyCache } from "./identity/keyCache.ts";
+import type { RateLimiter } from "./limits/rateLimiter.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { GatewaySettings } from "./settings.ts";
 import type { SocketRegistry } from "./sockets/socketRegistry.ts";
@@ -16,6 +17,7 @@ export interface Gateway {
   readonly keys: KeyCache<Caller>;
   readonly catalogue: CatalogueCache;
   readonly budgets: BudgetPool;
+  readonly rates: RateLimiter;
   readonly upstreams: UpstreamPools;
   readonly spool: Spool;
   readonly sockets: SocketRegistry;

@@ -11,6 +11,7 @@ import { ForwardedCall } from "./forward/forwardedCall.ts";
 import { readKey, readTarget, upstreamPath } from "./forward/target.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Caller } from "./identity/caller.ts";
+import type { RateTicket } from "./limits/callLimits.ts";
 
 /**
  * The decision about a call, in the contract's order, first refusal wins. A warm call passes through without waiting for
@@ -72,13 +73,44 @@ function decide(
     return;
   }
   const admitted = caller as Caller;
-  const decision = reserve(gateway.budgets, admitted, route.endpoint, gateway.settings, gateway.clock.nowMs());
-  if ("slices" in decision) forward(gateway, request, response, callId, admitted, route, decision);
-  else if ("slice" in decision) void askThenForward(gateway, request, response, callId, admitted, route, decision);
-  else refuseCounted(gateway, request, response, callId, admitted, route, decision);
+  const ticket = admitted.limits.admit(gateway.rates.tick());
+  if (ticket === undefined) void waitThenPay(gateway, request, response, callId, admitted, route);
+  else if ("code" in ticket) refuse(gateway, request, response, callId, ticket);
+  else pay(gateway, request, response, callId, admitted, route, ticket);
 }
 
-/** Steps 1 to 4: the key, the route, the scope, the rate. A call that passes is counted by its rate limits. */
+/** Step 4, where the rate limits have to be asked. */
+async function waitThenPay(
+  gateway: Gateway,
+  request: IncomingMessage,
+  response: ServerResponse,
+  callId: string,
+  caller: Caller,
+  route: Route,
+): Promise<void> {
+  const ticket = await gateway.rates.wait(caller.limits);
+  if ("code" in ticket) refuse(gateway, request, response, callId, ticket);
+  else pay(gateway, request, response, callId, caller, route, ticket);
+}
+
+/** Steps 5 and 6: the price and the money, for a call that its rate limits have counted. */
+function pay(
+  gateway: Gateway,
+  request: IncomingMessage,
+  response: ServerResponse,
+  callId: string,
+  caller: Caller,
+  route: Route,
+  ticket: RateTicket,
+): void {
+  const decision = reserve(gateway.budgets, caller, route.endpoint, gateway.settings, gateway.clock.nowMs());
+  if ("slices" in decision) forward(gateway, request, response, callId, caller, route, decision);
+  else if ("slice" in decision)
+    void askThenForward(gateway, request, response, callId, caller, route, ticket, decision);
+  else refuseCounted(gateway, request, response, callId, ticket, decision);
+}
+
+/** Steps 1 to 3: the key, the route, the scope. */
 function findRoute(gateway: Gateway, request: IncomingMessage, caller: Caller): Route | Refusal {
   const nowMs = gateway.clock.nowMs();
   if (gateway.isDraining()) return REFUSALS.draining;
@@ -92,11 +124,6 @@ function findRoute(gateway: Gateway, request: IncomingMessage, caller: Caller): 
   if (!caller.hasScope(route.api.name)) return scopeRefusal(route.api.name);
   if (request.headers.upgrade !== undefined && route.endpoint.isMeasured) return REFUSALS.noSockets;
   if (Number(request.headers["content-length"] ?? 0) > route.endpoint.bodyBytesMax) return REFUSALS.tooLarge;
-  const window = caller.keyWindow;
-  if (window !== undefined) {
-    if (window.remaining(nowMs) <= 0) return REFUSALS.rate;
-    route.rateSlot = window.count();
-  }
   return route;
 }
 
@@ -116,7 +143,7 @@ function findEndpoint(gateway: Gateway, request: IncomingMessage): Route | Refus
   }
   const path = upstreamPath(endpoint.path, endpoint.hasPathParameters, target.rest);
   if (path === undefined) return endpoint.hasPathParameters ? REFUSALS.badPath : REFUSALS.noEndpoint;
-  return { api, endpoint, path: path + target.query, rateSlot: 0 };
+  return { api, endpoint, path: path + target.query };
 }
 
 /** Waits until what the call may cost is known to be there, or not to be. */
@@ -127,11 +154,12 @@ async function askThenForward(
   callId: string,
   caller: Caller,
   route: Route,
+  ticket: RateTicket,
   shortage: Shortage,
 ): Promise<void> {
   const decision = await waitForBudgets(gateway, caller, route.endpoint, shortage);
   if ("slices" in decision) forward(gateway, request, response, callId, caller, route, decision);
-  else refuseCounted(gateway, request, response, callId, caller, route, decision);
+  else refuseCounted(gateway, request, response, callId, ticket, decision);
 }
 
 function forward(
@@ -153,11 +181,10 @@ function refuseCounted(
   request: IncomingMessage,
   response: ServerResponse,
   callId: string,
-  caller: Caller,
-  route: Route,
+  ticket: RateTicket,
   refusal: Refusal,
 ): void {
-  caller.keyWindow?.uncount(route.rateSlot);
+  ticket.giveBack();
   refuse(gateway, request, response, callId, refusal);
 }
 

@@ -12,6 +12,7 @@ export class GatewayMetrics {
   inFlight = 0;
   spoolUnfolded: () => number = () => 0;
   openSockets: () => number = () => 0;
+  rates: { readonly asked: number; readonly isAlone: boolean } = { asked: 0, isAlone: false };
   readonly #latency = new LatencyHistogram();
 
   constructor() {
@@ -35,6 +36,19 @@ export class GatewayMetrics {
       this.spoolUnfolded(),
     );
     this.#gauge("tollgate_gateway_sockets_open", "WebSockets that are open", () => this.openSockets());
+    this.#gauge("tollgate_gateway_rates_alone", "1 while rate limits are kept without the other gateways", () =>
+      this.rates.isAlone ? 1 : 0,
+    );
+    const rates = () => this.rates.asked;
+    new Counter({
+      name: "tollgate_gateway_rate_questions_total",
+      help: "Round trips to the shared windows of rate limits that calls waited for",
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        this.inc(rates());
+      },
+    });
     this.#latency.register(
       this.registry,
       "tollgate_gateway_call_duration_seconds",

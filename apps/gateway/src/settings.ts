@@ -4,23 +4,18 @@ import type { Clock, Logger } from "@tollgate/kernel";
 import { toMicros } from "@tollgate/kernel";
 import type { FixedSettings, ProductConfig } from "@tollgate/services";
 import { openConfig } from "@tollgate/services/admin";
+import type { RateSettings } from "@tollgate/services/keys";
 import type { GatewayEnv } from "./env.ts";
 import type { ShippingPace } from "./spool/spoolShipper.ts";
 
 /** What operators set and calls are decided by. Each read gives what is in force at that moment. */
-export interface GatewaySettings {
+export interface GatewaySettings extends RateSettings {
   /** Whether the values are more than a guess; no call is decided on guesses. */
   readonly isKnown: boolean;
   /** Every call is refused. */
   readonly maintenance: boolean;
   /** Micros that a free call costs when the month's free calls are used up. */
   readonly freeCallOverCapPriceMicros: number;
-  /** Calls a second of a key that names no limit of its own; null for none. */
-  readonly keyRateLimitPerSecond: number | null;
-  /** Calls a second of one project over all its keys; null for what its tier allows. */
-  readonly projectRateLimitPerSecond: number | null;
-  /** How many seconds' worth of calls may come at once. */
-  readonly rateLimitBurstSeconds: number;
 }
 
 /** The settings of a gateway, with what its environment says until somebody sets another value. */
@@ -61,6 +56,9 @@ export function gatewaySettings(config: ProductConfig): GatewaySettings {
     },
     get rateLimitBurstSeconds() {
       return config.get("rateLimitBurstSeconds");
+    },
+    get tierRateLimitBurstSeconds() {
+      return config.get("tierRateLimitBurstSeconds");
     },
   };
 }

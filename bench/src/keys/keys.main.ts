@@ -7,6 +7,7 @@ import { BudgetPool } from "../../../apps/gateway/src/budgets/budgetPool.ts";
 import { RoutedEndpoint } from "../../../apps/gateway/src/catalogue/catalogueCache.ts";
 import { Caller } from "../../../apps/gateway/src/identity/caller.ts";
 import { KeyCache } from "../../../apps/gateway/src/identity/keyCache.ts";
+import { RateLimiter } from "../../../apps/gateway/src/limits/rateLimiter.ts";
 import { CoreWatch } from "../processes/cpuTime.ts";
 import type { KeyPlan, KeyResult } from "./keyPlan.ts";
 
@@ -36,6 +37,20 @@ const pool = new BudgetPool({
     announceReturned: () => fail("Warm budgets return nothing"),
   },
 });
+const rates = new RateLimiter({
+  store: { ask: () => fail("No call is forwarded"), beat: () => fail("Nobody beats") },
+  name: "gw_bench",
+  settings: () => ({
+    keyRateLimitPerSecond: null,
+    projectRateLimitPerSecond: null,
+    rateLimitBurstSeconds: 1,
+    tierRateLimitBurstSeconds: 1,
+  }),
+  logger: silentLogger,
+  limitsMax: plan.keys + 1,
+  tick: () => performance.now(),
+  delay,
+});
 const cache = new KeyCache<Caller>({
   clock,
   logger: silentLogger,
@@ -43,7 +58,7 @@ const cache = new KeyCache<Caller>({
   isPushAlive: () => true,
   ports: {
     load: async () => makeRecord(),
-    toEntry: (record) => warm(new Caller(record, pool, undefined)),
+    toEntry: (record) => warm(new Caller(record, pool, rates.limitsOf(record))),
   },
 });
 const endpoint = new RoutedEndpoint({

@@ -72,7 +72,14 @@ export const SETTINGS = defineConfig({
   rateLimitBurstSeconds: setting({
     schema: seconds(60),
     default: 1,
-    description: "How many seconds' worth of calls may come at once before a rate limit refuses.",
+    description:
+      "How many seconds' worth of calls may come at once before the limit of a key or project refuses: the window in which they are counted.",
+  }),
+  tierRateLimitBurstSeconds: setting({
+    schema: seconds(3_600),
+    default: 300,
+    description:
+      "How many seconds' worth of calls may come at once before the limit of a tier refuses: the window in which they are counted.",
   }),
   freeCallOverCapPriceMicros: setting({
     schema: microsSetting,

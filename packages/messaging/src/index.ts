@@ -2,3 +2,4 @@ export * from "./eventStream.ts";
 export * from "./eventSubscriber.ts";
 export * from "./pushBus.ts";
 export * from "./queues.ts";
+export * from "./rateStore.ts";

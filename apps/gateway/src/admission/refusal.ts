@@ -1,4 +1,6 @@
 import type { Failure } from "@tollgate/kernel";
+import type { CallLimits } from "../limits/callLimits.ts";
+import type { RateLimit } from "../limits/rateLimit.ts";
 
 /** Why a call does not pass: an answer, not an exception, because refusals come in floods. */
 export interface Refusal extends Failure {
@@ -50,7 +52,7 @@ export const REFUSALS = {
   ),
   keyCap: refusal("PAYMENT_REQUIRED", "key_cap_reached", "The API key has reached its spend cap for this month"),
   testCalls: refusal("TOO_MANY_REQUESTS", "test_limit_reached", "Test keys may make 1,000 calls a day"),
-  rate: refusal("TOO_MANY_REQUESTS", "rate_limited", "Too many calls in the last second", ["Retry-After", "1"]),
+  rate: refusal("TOO_MANY_REQUESTS", "rate_limited", "Too many calls", ["Retry-After", "1"]),
   budgets: refusal(
     "UNAVAILABLE",
     "budgets_unavailable",
@@ -86,3 +88,17 @@ export const scopeRefusal = (api: string): Refusal =>
 
 export const methodRefusal = (allowed: string): Refusal =>
   refusal("METHOD_NOT_ALLOWED", "method_not_allowed", `This endpoint takes ${allowed}`, ["Allow", allowed]);
+
+/** Which limit is used up, when to come again, and how all of the call's limits stand. */
+export function rateRefusal(limit: RateLimit, limits: CallLimits, tick: number): Refusal {
+  const { name, quota, windowSeconds } = limit;
+  const span = windowSeconds === 1 ? "a second" : `in ${windowSeconds} seconds`;
+  return refusal("TOO_MANY_REQUESTS", "rate_limited", `The limit of the ${name} is ${quota} calls ${span}`, [
+    "Retry-After",
+    String(limit.retrySeconds(tick)),
+    "RateLimit-Policy",
+    limits.policy,
+    "RateLimit",
+    limits.remainingText(tick),
+  ]);
+}

@@ -8,7 +8,7 @@ import type { Reservation, Shortage } from "../admission/reserve.ts";
 import { reserve } from "../admission/reserve.ts";
 import { RoutedEndpoint } from "../catalogue/catalogueCache.ts";
 import { Caller } from "../identity/caller.ts";
-import { keyRecord } from "../testing/records.ts";
+import { idleLimits, keyRecord } from "../testing/records.ts";
 import { BudgetPool } from "./budgetPool.ts";
 
 /** Several gateways over one budget, kept in memory by the same rules as the database keeps it, on time that is not real. */
@@ -142,7 +142,7 @@ class SimulatedGateway {
         announceReturned: (holder, ids) => void economy.tellOthers(holder, (pool) => pool.onReturned(ids)),
       },
     });
-    this.#caller = new Caller(keyRecord(), this.pool, undefined);
+    this.#caller = new Caller(keyRecord(), this.pool, idleLimits());
   }
 
   /** A call as the gateway decides it. @returns the refusal's reason, or undefined when it passed */

@@ -42,8 +42,6 @@ export interface Route {
   readonly api: RoutedApi;
   readonly endpoint: RoutedEndpoint;
   readonly path: string;
-  /** Where the key's rate limit counted the call. */
-  rateSlot: number;
 }
 
 export class ForwardedCall implements SpoolWaiter {
@@ -472,11 +470,9 @@ export class ForwardedCall implements SpoolWaiter {
     const { wallet } = this.#caller;
     if (wallet !== undefined && wallet.askedAtMs > 0)
       headers.push("Tollgate-Balance", String(wallet.available + wallet.remaining));
-    const window = this.#caller.keyWindow;
-    if (window !== undefined) {
-      headers.push("RateLimit-Policy", window.policy);
-      headers.push("RateLimit", `"key";r=${window.remaining(this.#gateway.clock.nowMs())};t=1`);
-    }
+    const { limits } = this.#caller;
+    headers.push("RateLimit-Policy", limits.policy);
+    headers.push("RateLimit", limits.remainingText(this.#gateway.rates.tick()));
     for (const part of this.#route.api.deprecationHeaders) headers.push(part);
     if (this.#statusMessage === "") this.#response.writeHead(this.#status, headers);
     else this.#response.writeHead(this.#status, this.#statusMessage, headers);

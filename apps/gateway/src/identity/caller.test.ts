@@ -1,7 +1,7 @@
 import { silentLogger, TestClock } from "@tollgate/kernel";
 import { describe, expect, it } from "vitest";
 import { BudgetPool } from "../budgets/budgetPool.ts";
-import { keyRecord } from "../testing/records.ts";
+import { idleLimits, keyRecord } from "../testing/records.ts";
 import { Caller } from "./caller.ts";
 
 const clock = new TestClock("2026-03-31T21:59:00Z");
@@ -13,7 +13,8 @@ const pool = new BudgetPool({
   onHolderClosed: () => undefined,
   ports: { lease: () => Promise.resolve([]), recall: () => undefined, announceReturned: () => undefined },
 });
-const callerOf = (changes: Parameters<typeof keyRecord>[0]): Caller => new Caller(keyRecord(changes), pool, undefined);
+const callerOf = (changes: Parameters<typeof keyRecord>[0]): Caller =>
+  new Caller(keyRecord(changes), pool, idleLimits());
 const reasonFrom = (cidrs: string[], address: string): string | undefined =>
   callerOf({ allowedCidrs: cidrs }).refuse(clock.nowMs(), { remoteAddress: address })?.reason;
 

@@ -17,7 +17,7 @@ import type { Refusal } from "../admission/refusal.ts";
 import { blockedRefusal, REFUSALS } from "../admission/refusal.ts";
 import type { BudgetPool } from "../budgets/budgetPool.ts";
 import type { BudgetSlice } from "../budgets/budgetSlice.ts";
-import type { SlidingWindow } from "../limits/slidingWindow.ts";
+import type { CallLimits } from "../limits/callLimits.ts";
 import { SPOOL_PARTITIONS } from "../spool/spool.ts";
 import { presentDay, presentMonth } from "./presentPeriods.ts";
 
@@ -31,7 +31,7 @@ export interface UpstreamToken {
 export class Caller {
   readonly record: KeyRecord;
   readonly partition: number;
-  readonly keyWindow: SlidingWindow | undefined;
+  readonly limits: CallLimits;
   readonly tokens = new Map<string, UpstreamToken>();
   /** The month's budgets; see {@link renew}. */
   money: readonly BudgetSlice[] = [];
@@ -47,10 +47,10 @@ export class Caller {
   #month: Period | undefined;
   #day: Period | undefined;
 
-  constructor(record: KeyRecord, pool: BudgetPool, keyWindow: SlidingWindow | undefined) {
+  constructor(record: KeyRecord, pool: BudgetPool, limits: CallLimits) {
     this.record = record;
     this.partition = crc32(record.billingAccount.id) % SPOOL_PARTITIONS;
-    this.keyWindow = keyWindow;
+    this.limits = limits;
     this.#pool = pool;
     this.#refusal = standingRefusal(record);
     this.#allowed = record.allowedCidrs === null ? undefined : toBlockList(record.allowedCidrs);

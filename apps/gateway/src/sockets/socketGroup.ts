@@ -6,6 +6,7 @@ import { waitForBudgets } from "../admission/waitForBudgets.ts";
 import type { RoutedApi, RoutedEndpoint } from "../catalogue/catalogueCache.ts";
 import type { Gateway } from "../gateway.ts";
 import type { Caller } from "../identity/caller.ts";
+import type { RateTicket } from "../limits/callLimits.ts";
 import type { SocketRelay } from "./socketRelay.ts";
 
 /** How often an account is asked for whether it could still pay, if nothing says before that it cannot. */
@@ -61,13 +62,23 @@ export class SocketGroup {
     if (gateway.settings.maintenance) return REFUSALS.maintenance;
     const standing = caller.refuse(nowMs, { remoteAddress });
     if (standing !== undefined) return standing;
-    const window = caller.keyWindow;
-    if (window !== undefined && window.remaining(nowMs) <= 0) return REFUSALS.rate;
-    const slot = window?.count() ?? 0;
-    const decision = reserve(gateway.budgets, caller, endpoint, gateway.settings, nowMs);
+    const ticket = caller.limits.admit(gateway.rates.tick());
+    if (ticket !== undefined) return "code" in ticket ? ticket : this.#pay(caller, endpoint, ticket);
+    return gateway.rates
+      .wait(caller.limits)
+      .then((ticket) => ("code" in ticket ? ticket : this.#pay(caller, endpoint, ticket)));
+  }
+
+  #pay(
+    caller: Caller,
+    endpoint: RoutedEndpoint,
+    ticket: RateTicket,
+  ): Reservation | Refusal | Promise<Reservation | Refusal> {
+    const gateway = this.#gateway;
+    const decision = reserve(gateway.budgets, caller, endpoint, gateway.settings, gateway.clock.nowMs());
     if ("slices" in decision) return decision;
     const settle = (settled: Reservation | Refusal): Reservation | Refusal => {
-      if (!("slices" in settled)) window?.uncount(slot);
+      if (!("slices" in settled)) ticket.giveBack();
       return settled;
     };
     return "slice" in decision ? waitForBudgets(gateway, caller, endpoint, decision).then(settle) : settle(decision);

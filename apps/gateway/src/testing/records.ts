@@ -1,4 +1,16 @@
-import type { KeyRecord } from "@tollgate/services/keys";
+import { SETTINGS } from "@tollgate/config";
+import { delay, silentLogger } from "@tollgate/kernel";
+import type { KeyRecord, RateSettings } from "@tollgate/services/keys";
+import type { CallLimits } from "../limits/callLimits.ts";
+import { RateLimiter } from "../limits/rateLimiter.ts";
+
+/** What is in force while nobody has set anything. */
+export const RATE_DEFAULTS: RateSettings = {
+  keyRateLimitPerSecond: SETTINGS.keyRateLimitPerSecond.default,
+  projectRateLimitPerSecond: SETTINGS.projectRateLimitPerSecond.default,
+  rateLimitBurstSeconds: SETTINGS.rateLimitBurstSeconds.default,
+  tierRateLimitBurstSeconds: SETTINGS.tierRateLimitBurstSeconds.default,
+};
 
 /** A key's record as the database would give it: a live key of an account in UTC, without limits. */
 export function keyRecord(changes: Partial<KeyRecord> = {}): KeyRecord {
@@ -19,3 +31,15 @@ export function keyRecord(changes: Partial<KeyRecord> = {}): KeyRecord {
     ...changes,
   };
 }
+
+/** Limits for callers that are not asked for any. */
+export const idleLimits = (record = keyRecord()): CallLimits =>
+  new RateLimiter({
+    store: { ask: () => Promise.reject(new Error("Not here")), beat: () => Promise.reject(new Error("Not here")) },
+    name: "gw_1",
+    settings: () => RATE_DEFAULTS,
+    logger: silentLogger,
+    limitsMax: 1_000,
+    tick: () => performance.now(),
+    delay,
+  }).limitsOf(record);

@@ -5,6 +5,7 @@ export * from "./importKey.ts";
 export * from "./keyFormat.ts";
 export * from "./listKeys.ts";
 export * from "./loadKeyRecord.ts";
+export * from "./rateLimitsOf.ts";
 export * from "./readKey.ts";
 export * from "./reportLeakedKey.ts";
 export * from "./revokeKey.ts";

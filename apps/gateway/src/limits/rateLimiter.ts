@@ -1,0 +1,317 @@
+import type { Logger } from "@tollgate/kernel";
+import type { RateAnswer, RateClaim, RateGrant, RateStore } from "@tollgate/messaging";
+import { RATE_SEEDING_MS, RATE_TOKEN_LIFE_MS } from "@tollgate/messaging";
+import type { KeyRecord, RateLimitRule, RateSettings } from "@tollgate/services/keys";
+import { LRUCache } from "lru-cache";
+import type { Refusal } from "../admission/refusal.ts";
+import { REFUSALS } from "../admission/refusal.ts";
+import type { RateTicket } from "./callLimits.ts";
+import { CallLimits } from "./callLimits.ts";
+import { RateLimit } from "./rateLimit.ts";
+
+/**
+ * Rate limits over all gateways. The truth is in Redis, in windows that every gateway asks for tokens. A call that finds
+ * tokens of all of its limits at hand takes them and asks nobody. One that does not waits with the others of its key, and
+ * one question is asked for all of them, with some to spare at high rates; at low ones a token is asked for call by call, so
+ * that none is held where another gateway could use it.
+ *
+ * Without an answer each gateway goes on alone, with the limit divided by the number of gateways that were last seen alive,
+ * and reports what passed once it is answered again. See docs/decisions/0033-rate-limits-by-leased-tokens.md.
+ */
+export interface RateLimiterOptions {
+  readonly store: RateStore;
+  /** Of this process, among all gateways. */
+  readonly name: string;
+  readonly settings: () => RateSettings;
+  readonly logger: Logger;
+  readonly limitsMax: number;
+  /** Milliseconds of a clock that never steps. */
+  readonly tick: () => number;
+  readonly delay: (ms: number) => Promise<void>;
+}
+
+/** How often a gateway says that it is there, and what has to be corrected. */
+export const RATE_BEAT_MS = 100;
+/** How long a denial stands without asking again: tokens of others may come back meanwhile. */
+const DENIED_MS_MAX = 25;
+/** How long nothing passes, at the end of an outage, so that everyone's reports are in before anyone asks again. */
+const SETTLING_MS = 300;
+const SETTLING_LOOK_MS = 25;
+/** After so many answers that came too late to be used, a gateway decides alone. */
+const LATE_ANSWERS_MAX = 3;
+const CORRECTIONS_PER_ASK = 100;
+
+const RATE_SETTINGS = [
+  "keyRateLimitPerSecond",
+  "projectRateLimitPerSecond",
+  "rateLimitBurstSeconds",
+  "tierRateLimitBurstSeconds",
+] as const satisfies readonly (keyof RateSettings)[];
+
+export class RateLimiter {
+  readonly #options: RateLimiterOptions;
+  readonly #limits: LRUCache<string, RateLimit>;
+  /** With something to report, now or when their tokens end. */
+  readonly #touched = new Set<RateLimit>();
+  #settings: RateSettings;
+  #epoch = "";
+  #alive = 1;
+  /** Since when nobody answers; undefined while somebody does. */
+  #aloneSinceTick: number | undefined = Number.NEGATIVE_INFINITY;
+  /** Until when others may still have to report what passed while they were alone. */
+  #aloneUntilTick = Number.NEGATIVE_INFINITY;
+  #storeAheadMs = 0;
+  #isBeating = false;
+  /** How many questions were asked for calls, for the metrics. */
+  asked = 0;
+
+  constructor(options: RateLimiterOptions) {
+    this.#options = options;
+    this.#limits = new LRUCache({ max: options.limitsMax });
+    this.#settings = pickSettings(options.settings());
+  }
+
+  /** What is in force; another object when it has changed. */
+  get settings(): RateSettings {
+    return this.#settings;
+  }
+
+  /** Whether this gateway decides without the others. */
+  get isAlone(): boolean {
+    return this.#aloneSinceTick !== undefined;
+  }
+
+  tick(): number {
+    return this.#options.tick();
+  }
+
+  /** The time of the shared windows, as near as it is known. */
+  storeNowMs(): number {
+    return this.tick() + this.#storeAheadMs;
+  }
+
+  limitsOf(record: KeyRecord): CallLimits {
+    return new CallLimits(record, this);
+  }
+
+  limit(rule: RateLimitRule): RateLimit {
+    const limit = this.#limits.get(rule.id) ?? new RateLimit(rule);
+    limit.perSecond = rule.perSecond;
+    this.#limits.set(rule.id, limit);
+    return limit;
+  }
+
+  /** The limit has, or will have, something to report. */
+  touch(limit: RateLimit): void {
+    this.#touched.add(limit);
+  }
+
+  /** Waits until it is known whether a call may pass; its token is taken then. */
+  wait(set: CallLimits): Promise<RateTicket | Refusal> {
+    return new Promise((resolve) => {
+      set.waiters.push(resolve);
+      if (set.isAsking) return;
+      set.isAsking = true;
+      // Whoever comes in the same turn is asked for with us.
+      setImmediate(() => void this.#askFor(set));
+    });
+  }
+
+  /** Says that this gateway is there, learns of the others, and reports; to be called every {@link RATE_BEAT_MS}. */
+  async beat(): Promise<void> {
+    this.#followSettings();
+    if (this.#isBeating) return;
+    this.#isBeating = true;
+    try {
+      const sentTick = this.tick();
+      const { nowMs, epoch, alive } = await this.#options.store.beat(this.#options.name);
+      // After an outage the others come back one by one.
+      this.#alive = Math.max(1, alive, this.isAlone ? this.#alive : 1);
+      this.#onTime(nowMs);
+      if (epoch !== this.#epoch) this.#onEpoch(epoch);
+      await this.#report();
+      this.#onAnswered(sentTick);
+    } catch (error) {
+      this.#onUnanswered(error);
+    } finally {
+      this.#isBeating = false;
+    }
+  }
+
+  async #askFor(set: CallLimits): Promise<void> {
+    let lateAnswers = 0;
+    try {
+      while (set.waiters.length > 0) {
+        this.#serve(set);
+        if (set.waiters.length === 0) break;
+        if (this.#isSettling()) await this.#options.delay(SETTLING_LOOK_MS);
+        else if (this.isAlone || lateAnswers >= LATE_ANSWERS_MAX) this.#leaseAlone(set);
+        else if (!(await this.#ask(set))) lateAnswers += 1;
+      }
+    } catch (error) {
+      // Not the store's failure: no call may wait for ever, and none passes uncounted.
+      this.#options.logger.error({ err: error }, "rate limits cannot be decided");
+      for (const waiter of set.waiters.splice(0)) waiter(REFUSALS.rate);
+    } finally {
+      set.isAsking = false;
+    }
+  }
+
+  /** Lets those pass that can, in their order, and refuses those for whom nothing is left. */
+  #serve(set: CallLimits): void {
+    const tick = this.tick();
+    let served = 0;
+    for (const waiter of set.waiters) {
+      const decision = set.admit(tick);
+      if (decision === undefined) break;
+      served += 1;
+      waiter(decision);
+    }
+    set.waiters.splice(0, served);
+  }
+
+  /** @returns whether the answer came in time */
+  async #ask(set: CallLimits): Promise<boolean> {
+    const { limits } = set;
+    const waiting = set.waiters.length;
+    const sentTick = this.tick();
+    const epoch = this.#epoch;
+    const claims = limits.map((limit) => limit.claim(sentTick, waiting));
+    this.asked += 1;
+    let answer: RateAnswer;
+    try {
+      answer = await this.#options.store.ask({ epoch, waiting, claims });
+    } catch (error) {
+      this.#onUnsent(limits, claims);
+      this.#onUnanswered(error);
+      return true;
+    }
+    this.#onTime(answer.nowMs);
+    switch (answer.kind) {
+      case "epoch":
+        this.#onEpoch(answer.epoch);
+        return true;
+      case "seeding":
+        await this.#options.delay(answer.leftMs);
+        return true;
+      case "granted":
+        // What was granted in windows that are gone is counted nowhere.
+        if (epoch !== this.#epoch) return true;
+        return this.#onGranted(set, limits, answer, waiting, sentTick);
+    }
+  }
+
+  #onGranted(
+    set: CallLimits,
+    limits: readonly RateLimit[],
+    answer: { readonly nowMs: number; readonly grants: readonly RateGrant[] },
+    waiting: number,
+    sentTick: number,
+  ): boolean {
+    const tick = this.tick();
+    const passing = Math.min(
+      ...limits.map((limit, index) => limit.heldAt(tick) + (answer.grants[index]?.granted ?? 0)),
+    );
+    for (const [index, limit] of limits.entries()) {
+      const grant = answer.grants[index] as RateGrant;
+      limit.onGranted(grant, answer.nowMs, sentTick);
+      this.touch(limit);
+      if (passing < waiting && grant.left === 0) {
+        limit.deny(tick + Math.min(grant.retryMs, DENIED_MS_MAX), tick + grant.retryMs);
+      }
+    }
+    this.#serve(set);
+    return tick < sentTick + RATE_TOKEN_LIFE_MS;
+  }
+
+  #leaseAlone(set: CallLimits): void {
+    const tick = this.tick();
+    for (const limit of set.limits) {
+      if (limit.leaseAt(tick) !== undefined || limit.isDenied(tick)) continue;
+      limit.leaseAlone(tick, this.storeNowMs(), this.#alive, this.#aloneSinceTick ?? Number.NEGATIVE_INFINITY);
+      this.touch(limit);
+    }
+    this.#serve(set);
+  }
+
+  /** Tells the shared windows what they do not know. */
+  async #report(): Promise<void> {
+    const tick = this.tick();
+    const limits: RateLimit[] = [];
+    for (const limit of this.#touched) {
+      if (limit.hasNews(tick)) limits.push(limit);
+      else if (limit.isIdle) this.#touched.delete(limit);
+    }
+    for (let from = 0; from < limits.length; from += CORRECTIONS_PER_ASK) {
+      const some = limits.slice(from, from + CORRECTIONS_PER_ASK);
+      const claims = some.map((limit) => limit.claim(tick, 0));
+      try {
+        const answer = await this.#options.store.ask({ epoch: this.#epoch, waiting: 0, claims });
+        if (answer.kind !== "epoch") continue;
+        this.#onEpoch(answer.epoch);
+        return;
+      } catch (error) {
+        this.#onUnsent(some, claims);
+        throw error;
+      }
+    }
+  }
+
+  #onUnsent(limits: readonly RateLimit[], claims: readonly RateClaim[]): void {
+    for (const [index, limit] of limits.entries()) {
+      limit.onUnsent(claims[index] as RateClaim);
+      this.touch(limit);
+    }
+  }
+
+  #onTime(nowMs: number): void {
+    this.#storeAheadMs = nowMs - this.tick();
+  }
+
+  /** The windows begin anew, or are seen for the first time. */
+  #onEpoch(epoch: string): void {
+    if (epoch === this.#epoch) return;
+    if (this.#epoch !== "")
+      this.#options.logger.warn({ epoch }, "the windows of rate limits were lost; filling them again");
+    this.#epoch = epoch;
+    for (const limit of this.#limits.values()) {
+      limit.onForgotten(this.storeNowMs());
+      this.touch(limit);
+    }
+  }
+
+  #onUnanswered(error: unknown): void {
+    this.#aloneUntilTick = Number.POSITIVE_INFINITY;
+    if (this.#aloneSinceTick !== undefined) return;
+    this.#aloneSinceTick = this.tick();
+    this.#options.logger.warn({ err: error, alive: this.#alive }, "rate limits are kept by this gateway alone");
+  }
+
+  #onAnswered(sentTick: number): void {
+    if (this.#aloneSinceTick === undefined) return;
+    // At the start nothing has passed yet. Later, the others may have been alone as well and have still to report.
+    const isStart = this.#aloneSinceTick === Number.NEGATIVE_INFINITY;
+    if (this.#aloneUntilTick === Number.POSITIVE_INFINITY)
+      this.#aloneUntilTick = sentTick + (isStart ? 0 : RATE_SEEDING_MS);
+    if (this.tick() < this.#aloneUntilTick) return;
+    this.#aloneSinceTick = undefined;
+    if (!isStart) this.#options.logger.info("rate limits are kept by all gateways again");
+  }
+
+  #isSettling(): boolean {
+    return this.isAlone && this.#aloneUntilTick - this.tick() <= SETTLING_MS;
+  }
+
+  #followSettings(): void {
+    const settings = this.#options.settings();
+    if (RATE_SETTINGS.some((name) => settings[name] !== this.#settings[name])) this.#settings = pickSettings(settings);
+  }
+}
+
+/** A copy, because the settings themselves change in place. */
+const pickSettings = (settings: RateSettings): RateSettings => ({
+  keyRateLimitPerSecond: settings.keyRateLimitPerSecond,
+  projectRateLimitPerSecond: settings.projectRateLimitPerSecond,
+  rateLimitBurstSeconds: settings.rateLimitBurstSeconds,
+  tierRateLimitBurstSeconds: settings.tierRateLimitBurstSeconds,
+});
