@@ -8,7 +8,7 @@ import type { System } from "@tollgate/dev/system";
 import { startSystem } from "@tollgate/dev/system";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Stranger } from "./stranger.ts";
-import { addCredit, callGateway, callRest, signUp } from "./stranger.ts";
+import { addCredit, allowHighRates, callGateway, callRest, signUp } from "./stranger.ts";
 
 /**
  * What an operator changes acts on every gateway within a second: prices, the state of an API, settings. Measured from the
@@ -29,6 +29,7 @@ beforeAll(async () => {
   system = await startSystem({ dir, gateways: GATEWAYS, ports: "ephemeral", log: () => undefined });
   stranger = await signUp(system.ready, "changes");
   await addCredit(system.ready, stranger.billingAccountId, 1_000_000_000_000n);
+  await allowHighRates(system.ready, stranger.billingAccountId);
   operator = String((await callRest(system.ready.apiUrl, "customers/login", { ...system.ready.admin }))["accessToken"]);
 });
 

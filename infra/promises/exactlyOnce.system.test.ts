@@ -7,7 +7,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkBooks } from "./books.ts";
 import type { Stranger } from "./stranger.ts";
-import { addCredit, callGateway, callRest, eventually, signUp } from "./stranger.ts";
+import { addCredit, allowHighRates, callGateway, callRest, eventually, signUp } from "./stranger.ts";
 
 /**
  * P1: every call that was answered is counted once and charged once, whatever is killed with -9. One driver makes 20,000
@@ -125,6 +125,7 @@ async function liveThrough(victims: readonly Victim[], rounds: number): Promise<
   const credit = 200_000_000n;
   const stranger = await signUp(system.ready, "exactly-once");
   await addCredit(system.ready, stranger.billingAccountId, credit);
+  await allowHighRates(system.ready, stranger.billingAccountId);
   const servedBefore = await readServed();
   let isOver = false;
   const driving = drive(stranger, () => isOver);

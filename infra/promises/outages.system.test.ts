@@ -6,7 +6,7 @@ import type { System } from "@tollgate/dev/system";
 import { startSystem } from "@tollgate/dev/system";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CallResult, Stranger } from "./stranger.ts";
-import { addCredit, callGateway, callRest, eventually, signUp } from "./stranger.ts";
+import { addCredit, allowHighRates, callGateway, callRest, eventually, signUp } from "./stranger.ts";
 
 /**
  * What still works while a dependency is away, and for how long: each row of docs/outages.md. A dependency that hangs is
@@ -21,6 +21,7 @@ beforeAll(async () => {
   system = await startSystem({ dir, gateways: 1, ports: "ephemeral", log: () => undefined });
   stranger = await signUp(system.ready, "outages");
   await addCredit(system.ready, stranger.billingAccountId, 1_000_000_000n);
+  await allowHighRates(system.ready, stranger.billingAccountId);
 });
 
 afterAll(async () => {

@@ -5,7 +5,7 @@ import type { System } from "@tollgate/dev/system";
 import { startSystem } from "@tollgate/dev/system";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Stranger } from "./stranger.ts";
-import { addCredit, callGateway, callRest, eventually, signUp } from "./stranger.ts";
+import { addCredit, allowHighRates, callGateway, callRest, eventually, signUp } from "./stranger.ts";
 
 /**
  * P4: revoked means revoked within 1 s, on every gateway and under load, and within the cache's 10 s when nothing can be
@@ -28,6 +28,7 @@ beforeAll(async () => {
   system = await startSystem({ dir, gateways: GATEWAYS, ports: "ephemeral", log: () => undefined });
   stranger = await signUp(system.ready, "revocation");
   await addCredit(system.ready, stranger.billingAccountId, 1_000_000_000_000n);
+  await allowHighRates(system.ready, stranger.billingAccountId);
 });
 
 afterAll(async () => {

@@ -1,5 +1,6 @@
 import { Agent, request } from "node:http";
 import type { ReadyInfo } from "@tollgate/dev/system";
+import postgres from "postgres";
 
 /**
  * A customer as the outside sees one: it signs up by mail, gets a key and calls the gateway, with nothing but what
@@ -64,6 +65,19 @@ export async function addCredit(ready: ReadyInfo, billingAccountId: string, micr
     idempotencyKey: `promise-${Math.random()}`,
   };
   await callRest(ready.apiUrl, "balance/increment", input, String(accessToken));
+}
+
+/**
+ * Puts an account on the tier of the highest rates, before its first call: what is measured with it is not how fast it may
+ * call. Nobody can subscribe to a tier without paying, so this is done in the database.
+ */
+export async function allowHighRates(ready: ReadyInfo, billingAccountId: string): Promise<void> {
+  const sql = postgres(ready.databaseUrl, { max: 1 });
+  try {
+    await sql`update billing_accounts set tier_id = 'business' where id = ${billingAccountId}`;
+  } finally {
+    await sql.end();
+  }
 }
 
 async function readCode(mailUrl: string, email: string): Promise<string> {

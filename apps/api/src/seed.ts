@@ -24,6 +24,8 @@ export interface Seeded {
   };
 }
 
+/** Whoever tries the demo wants to see what the gateway can do, not what the smallest tier may. */
+const DEMO_TIER_ID = "business";
 const DEMO_CREDIT = microsFromCents(1_000n);
 
 /**
@@ -33,7 +35,7 @@ const DEMO_CREDIT = microsFromCents(1_000n);
 export async function seed(ctx: ServiceContext, input: SeedInput): Promise<Seeded> {
   await seedTiers({ ctx });
   await provisionCustomer({ ctx, input: { ...input.admin, isOperator: true } });
-  const demo = await provisionCustomer({ ctx, input: { ...input.demo, isOperator: false } });
+  const demo = await provisionCustomer({ ctx, input: { ...input.demo, isOperator: false, tierId: DEMO_TIER_ID } });
   await creditWallet(ctx, {
     billingAccountId: demo.billingAccountId,
     micros: DEMO_CREDIT,

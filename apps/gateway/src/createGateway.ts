@@ -5,7 +5,7 @@ import { foldCalls, PUSH_SUBJECTS } from "@tollgate/contracts";
 import { createDatabase } from "@tollgate/db";
 import type { Clock, Logger } from "@tollgate/kernel";
 import { Keyring, newId } from "@tollgate/kernel";
-import { PushBus, Queues, RedisRateStore } from "@tollgate/messaging";
+import { PushBus, Queues } from "@tollgate/messaging";
 import { settingsFrom } from "@tollgate/services";
 import { loadUpstreamSecrets } from "@tollgate/services/admin";
 import { expireDueGrants } from "@tollgate/services/balance";
@@ -25,7 +25,7 @@ import { Holder } from "./holder.ts";
 import { Caller } from "./identity/caller.ts";
 import { KeyCache } from "./identity/keyCache.ts";
 import { upstreamTokenSigner } from "./identity/upstreamTokens.ts";
-import { RATE_BEAT_MS, RateLimiter } from "./limits/rateLimiter.ts";
+import { openRates } from "./limits/openRates.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import { PushListener } from "./push.ts";
 import { fixedSettingsOf, gatewaySettings, openGatewayConfig, shippingPace } from "./settings.ts";
@@ -119,21 +119,7 @@ export async function createGateway(options: {
       announceReturned: (holderId, budgetIds) => bus.publish(PUSH_SUBJECTS.recalled, { holderId, budgetIds }),
     },
   });
-  const rateStore = new RedisRateStore({
-    redisUrl: env.REDIS_URL,
-    prefix: env.QUEUE_PREFIX,
-    onError: (error) => logger.debug({ err: error }, "Redis"),
-  });
-  const rates = new RateLimiter({
-    store: rateStore,
-    name: runId,
-    settings: () => settings,
-    logger,
-    limitsMax: 2 * env.GATEWAY_KEY_CACHE_MAX,
-    tick: () => performance.now(),
-    delay: sleep,
-  });
-  const beating = setInterval(() => void rates.beat(), RATE_BEAT_MS);
+  const { rates, close: closeRates } = openRates({ env, runId, settings, database, clock, logger });
   metrics.rates = rates;
   const keys = new KeyCache<Caller>({
     clock,
@@ -276,8 +262,7 @@ export async function createGateway(options: {
       sleep(DRAIN_SPOOL_MS).then(() => false),
     ]);
     holder.stop();
-    clearInterval(beating);
-    rateStore.close();
+    await closeRates();
     catalogue.close();
     if (isEmpty) {
       spool.close();

@@ -62,7 +62,7 @@ export async function benchGateway(field: Field, peaks: Rounds): Promise<Section
   const ofAssembled = ratioOf(peaks, "d", "c", (result) => result.perSecond);
   return {
     title: "Gateway: peak on one core",
-    about: `Closed loop, ${CONNECTIONS} keep-alive connections, GET with a key, the same cheap upstream for all; (d) is a warm project with a rate limit on its key and a paid endpoint, with its worker folding meanwhile. Median of ${peaks.get("d")?.length ?? 0}; ratios are medians of neighbouring runs.`,
+    about: `Closed loop, ${CONNECTIONS} keep-alive connections, GET with a key, the same cheap upstream for all; (d) is a warm project with rate limits on its key and its tier and a paid endpoint, with its worker folding meanwhile. Median of ${peaks.get("d")?.length ?? 0}; ratios are medians of neighbouring runs.`,
     columns: ["candidate", "requests/s", "of (b)", "CPU µs", "of (b) by CPU", "p50 ms", "p99 ms", "busy", "others"],
     rows,
     goals: [

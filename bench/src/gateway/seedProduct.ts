@@ -1,5 +1,6 @@
 import { generateKeyInput, publishApiInput } from "@tollgate/contracts";
 import type { Database } from "@tollgate/db";
+import { schema } from "@tollgate/db";
 import { createLogger, newId, randomBase62, systemClock, toMicros } from "@tollgate/kernel";
 import type { ServiceContext } from "@tollgate/services";
 import { LIVE_SETTING_DEFAULTS } from "@tollgate/services";
@@ -21,7 +22,7 @@ export const PRICE_MICROS = 1_000n;
 export const CALL_PATH = "/v1/bench/weather";
 
 const CREDIT_MICROS = 1_000_000_000_000n;
-/** A limit that is checked and never reached: the comparison has one as well. */
+/** Limits of the key and of its tier that are checked and never reached: the comparison has one as well. */
 const CALLS_PER_SECOND = 1_000_000;
 
 /** The context of the benchmark as an internal task of the product. */
@@ -44,9 +45,10 @@ export function benchContext(database: Database, masterSecret: string): ServiceC
   };
 }
 
-/** An account with a million of credit, a live key with a rate limit, and an API with one paid endpoint. */
+/** An account with a million of credit, a live key with rate limits, and an API with one paid endpoint. */
 export async function seedProduct(ctx: ServiceContext, upstreamUrl: string): Promise<SeededProduct> {
   await seedTiers({ ctx });
+  await ctx.db.update(schema.tiers).set({ rateLimitPerSecond: CALLS_PER_SECOND });
   const input = { email: "bench@example.com", password: randomBase62(24), isOperator: false };
   const { projectId, billingAccountId } = await provisionCustomer({ ctx, input });
   await creditWallet(ctx, {

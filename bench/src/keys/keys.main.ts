@@ -38,7 +38,11 @@ const pool = new BudgetPool({
   },
 });
 const rates = new RateLimiter({
-  store: { ask: () => fail("No call is forwarded"), beat: () => fail("Nobody beats") },
+  store: {
+    ask: () => fail("No call is forwarded"),
+    beat: () => fail("Nobody beats"),
+    leave: () => fail("Nobody leaves"),
+  },
   name: "gw_bench",
   settings: () => ({
     keyRateLimitPerSecond: null,
@@ -49,6 +53,7 @@ const rates = new RateLimiter({
   logger: silentLogger,
   limitsMax: plan.keys + 1,
   tick: () => performance.now(),
+  countOthers: async () => 0,
   delay,
 });
 const cache = new KeyCache<Caller>({

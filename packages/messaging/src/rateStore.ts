@@ -85,6 +85,8 @@ export interface RateStore {
   ask(ask: RateAsk): Promise<RateAnswer>;
   /** Says that somebody is there. @throws Error when there is no answer */
   beat(name: string): Promise<RateBeat>;
+  /** Says that somebody has gone. @throws Error when there is no answer */
+  leave(name: string): Promise<void>;
 }
 
 // Both scripts read the epoch, or begin one. A number goes to text by %.0f: tostring would round it.
@@ -224,12 +226,20 @@ export class RedisRateStore implements RateStore {
   }
 
   async beat(name: string): Promise<RateBeat> {
-    const [nowMs, epoch, alive] = await this.#beat(this.#epochKey, `${this.#prefix}:alive`, name, ALIVE_MS);
+    const [nowMs, epoch, alive] = await this.#beat(this.#epochKey, this.#aliveKey, name, ALIVE_MS);
     return { nowMs: Number(nowMs), epoch: String(epoch), alive: Number(alive) };
+  }
+
+  async leave(name: string): Promise<void> {
+    await this.#redis.zrem(this.#aliveKey, name);
   }
 
   close(): void {
     this.#redis.disconnect();
+  }
+
+  get #aliveKey(): string {
+    return `${this.#prefix}:alive`;
   }
 
   get #epochKey(): string {

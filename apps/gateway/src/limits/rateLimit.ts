@@ -5,6 +5,10 @@ import { SlidingWindow } from "./slidingWindow.ts";
 
 /** At most this share of a limit is held beyond what calls wait for: nothing of one below 50 calls a window. */
 const SPARE_SHARE_MAX = 0.02;
+/** How long tokens that came too late to be used under the slot of their grant are good for under a later one. */
+const LATE_TOKEN_LIFE_MS = 25;
+/** Corrections of slots that no window counts any more are dropped when there are more than of so many windows. */
+const CORRECTED_WINDOWS_MAX = 2;
 /** The least time over which a rate is measured. */
 const RATE_MEASURED_MS = 20;
 
@@ -130,13 +134,33 @@ export class RateLimit {
     for (const [slot, calls] of claim.corrections) if (calls > 0) this.#correct(slot, calls);
   }
 
-  /** Tokens have come. @param sentTick when they were asked for: their life is counted from there, as nobody knows better */
-  onGranted(grant: { readonly granted: number; readonly left: number }, nowMs: number, sentTick: number): void {
-    const slot = this.slotAt(nowMs);
-    const untilTick = sentTick + RATE_TOKEN_LIFE_MS;
-    if (grant.granted > 0) this.#leases.push({ slot, tokens: grant.granted, untilTick, isLocal: false });
+  /**
+   * Tokens have come. Their life is counted from when they were asked for, as nobody knows better. When it is over on their
+   * arrival they are counted in the present slot instead of that of their grant, so that a Redis that answers late delays
+   * calls and does not refuse them. @param nowMs the shared windows' time of the grant
+   */
+  onGranted(
+    grant: { readonly granted: number; readonly left: number },
+    nowMs: number,
+    sentTick: number,
+    tick: number,
+  ): void {
     this.#left = grant.left;
     this.#askedTick = sentTick;
+    if (grant.granted === 0) return;
+    const slot = this.slotAt(nowMs);
+    const untilTick = sentTick + RATE_TOKEN_LIFE_MS;
+    if (tick < untilTick) {
+      this.#leases.push({ slot, tokens: grant.granted, untilTick, isLocal: false });
+      return;
+    }
+    const lateSlot = this.slotAt(nowMs + tick - sentTick);
+    if (lateSlot !== slot) {
+      this.#correct(slot, -grant.granted);
+      this.#correct(lateSlot, grant.granted);
+    }
+    const lateUntilTick = tick + LATE_TOKEN_LIFE_MS;
+    this.#leases.push({ slot: lateSlot, tokens: grant.granted, untilTick: lateUntilTick, isLocal: false });
   }
 
   /** Nothing is left; nobody needs to ask again before `tick`. @param retryTick when more can be granted */
@@ -209,7 +233,13 @@ export class RateLimit {
   }
 
   #correct(slot: number, calls: number): void {
-    if (calls !== 0) this.#corrections.set(slot, (this.#corrections.get(slot) ?? 0) + calls);
+    if (calls === 0) return;
+    this.#corrections.set(slot, (this.#corrections.get(slot) ?? 0) + calls);
+    if (this.#corrections.size <= CORRECTED_WINDOWS_MAX * this.window.slots) return;
+    // Nobody has taken them for so long that most are of windows that are over.
+    for (const old of this.#corrections.keys()) {
+      if (old <= slot - this.window.slots) this.#corrections.delete(old);
+    }
   }
 
   /** Calls that are to be expected within the life of a token. */

@@ -1,11 +1,11 @@
 import { once } from "node:events";
-import type { AddressInfo, Socket } from "node:net";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { delay, silentLogger } from "@tollgate/kernel";
 import { RedisRateStore, rateWindowOf } from "@tollgate/messaging";
 import type { TestNamespace } from "@tollgate/testing";
 import { createTestNamespace } from "@tollgate/testing";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { Line } from "../testing/line.ts";
 import { mostInAnyWindow } from "../testing/passedCalls.ts";
 import { keyRecord, RATE_DEFAULTS } from "../testing/records.ts";
 import type { CallLimits } from "./callLimits.ts";
@@ -23,63 +23,6 @@ let stores: RedisRateStore[];
 let limiters: RateLimiter[];
 let beating: NodeJS.Timeout;
 
-class Line {
-  readonly url: string;
-  readonly #server: ReturnType<typeof createServer>;
-  readonly #sockets = new Set<Socket>();
-  #isCut = false;
-
-  private constructor(server: ReturnType<typeof createServer>, target: URL) {
-    this.#server = server;
-    const url = new URL(target);
-    url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-    this.url = url.toString();
-    server.on("connection", (near) => this.#join(near, target));
-  }
-
-  static async lay(redisUrl: string): Promise<Line> {
-    const server = createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    return new Line(server, new URL(redisUrl));
-  }
-
-  cut(): void {
-    this.#isCut = true;
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  mend(): void {
-    this.#isCut = false;
-  }
-
-  close(): void {
-    this.cut();
-    this.#server.close();
-  }
-
-  #join(near: Socket, { hostname, port }: URL): void {
-    near.on("error", () => near.destroy());
-    if (this.#isCut) {
-      near.destroy();
-      return;
-    }
-    const far = connect(Number(port || 6379), hostname);
-    for (const [socket, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      this.#sockets.add(socket);
-      socket.setNoDelay(true);
-      socket.on("error", () => socket.destroy());
-      socket.on("close", () => {
-        this.#sockets.delete(socket);
-        other.destroy();
-      });
-    }
-    near.pipe(far).pipe(near);
-  }
-}
-
 beforeEach(async () => {
   namespace = await createTestNamespace();
   line = await Line.lay(namespace.redisUrl);
@@ -93,6 +36,7 @@ beforeEach(async () => {
         logger: silentLogger,
         limitsMax: 1_000,
         tick: () => performance.now(),
+        countOthers: async () => 0,
         delay,
       }),
   );

@@ -1,12 +1,12 @@
 import type { Logger } from "@tollgate/kernel";
 import type { RateAnswer, RateClaim, RateGrant, RateStore } from "@tollgate/messaging";
-import { RATE_SEEDING_MS, RATE_TOKEN_LIFE_MS } from "@tollgate/messaging";
 import type { KeyRecord, RateLimitRule, RateSettings } from "@tollgate/services/keys";
 import { LRUCache } from "lru-cache";
 import type { Refusal } from "../admission/refusal.ts";
 import { REFUSALS } from "../admission/refusal.ts";
 import type { RateTicket } from "./callLimits.ts";
 import { CallLimits } from "./callLimits.ts";
+import { RateFleet } from "./rateFleet.ts";
 import { RateLimit } from "./rateLimit.ts";
 
 /**
@@ -16,7 +16,7 @@ import { RateLimit } from "./rateLimit.ts";
  * that none is held where another gateway could use it.
  *
  * Without an answer each gateway goes on alone, with the limit divided by the number of gateways that were last seen alive,
- * and reports what passed once it is answered again. See docs/decisions/0033-rate-limits-by-leased-tokens.md.
+ * and reports what passed once it is answered again. See docs/decisions/0034-rate-limits-by-leased-tokens.md.
  */
 export interface RateLimiterOptions {
   readonly store: RateStore;
@@ -27,6 +27,8 @@ export interface RateLimiterOptions {
   readonly limitsMax: number;
   /** Milliseconds of a clock that never steps. */
   readonly tick: () => number;
+  /** How many other gateways the database knows of; asked for while nobody else answers. */
+  readonly countOthers: () => Promise<number>;
   readonly delay: (ms: number) => Promise<void>;
 }
 
@@ -34,11 +36,7 @@ export interface RateLimiterOptions {
 export const RATE_BEAT_MS = 100;
 /** How long a denial stands without asking again: tokens of others may come back meanwhile. */
 const DENIED_MS_MAX = 25;
-/** How long nothing passes, at the end of an outage, so that everyone's reports are in before anyone asks again. */
-const SETTLING_MS = 300;
 const SETTLING_LOOK_MS = 25;
-/** After so many answers that came too late to be used, a gateway decides alone. */
-const LATE_ANSWERS_MAX = 3;
 const CORRECTIONS_PER_ASK = 100;
 
 const RATE_SETTINGS = [
@@ -51,15 +49,11 @@ const RATE_SETTINGS = [
 export class RateLimiter {
   readonly #options: RateLimiterOptions;
   readonly #limits: LRUCache<string, RateLimit>;
+  readonly #fleet: RateFleet;
   /** With something to report, now or when their tokens end. */
   readonly #touched = new Set<RateLimit>();
   #settings: RateSettings;
   #epoch = "";
-  #alive = 1;
-  /** Since when nobody answers; undefined while somebody does. */
-  #aloneSinceTick: number | undefined = Number.NEGATIVE_INFINITY;
-  /** Until when others may still have to report what passed while they were alone. */
-  #aloneUntilTick = Number.NEGATIVE_INFINITY;
   #storeAheadMs = 0;
   #isBeating = false;
   /** How many questions were asked for calls, for the metrics. */
@@ -67,7 +61,14 @@ export class RateLimiter {
 
   constructor(options: RateLimiterOptions) {
     this.#options = options;
-    this.#limits = new LRUCache({ max: options.limitsMax });
+    this.#fleet = new RateFleet(options);
+    this.#limits = new LRUCache({
+      max: options.limitsMax,
+      // While nobody takes reports they would pile up without end.
+      dispose: (limit) => {
+        if (this.isAlone) this.#touched.delete(limit);
+      },
+    });
     this.#settings = pickSettings(options.settings());
   }
 
@@ -78,7 +79,7 @@ export class RateLimiter {
 
   /** Whether this gateway decides without the others. */
   get isAlone(): boolean {
-    return this.#aloneSinceTick !== undefined;
+    return this.#fleet.isAlone;
   }
 
   tick(): number {
@@ -95,9 +96,12 @@ export class RateLimiter {
   }
 
   limit(rule: RateLimitRule): RateLimit {
-    const limit = this.#limits.get(rule.id) ?? new RateLimit(rule);
+    let limit = this.#limits.get(rule.id);
+    if (limit === undefined) {
+      limit = new RateLimit(rule);
+      this.#limits.set(rule.id, limit);
+    }
     limit.perSecond = rule.perSecond;
-    this.#limits.set(rule.id, limit);
     return limit;
   }
 
@@ -125,28 +129,26 @@ export class RateLimiter {
     try {
       const sentTick = this.tick();
       const { nowMs, epoch, alive } = await this.#options.store.beat(this.#options.name);
-      // After an outage the others come back one by one.
-      this.#alive = Math.max(1, alive, this.isAlone ? this.#alive : 1);
+      this.#fleet.onBeat(alive);
       this.#onTime(nowMs);
       if (epoch !== this.#epoch) this.#onEpoch(epoch);
       await this.#report();
-      this.#onAnswered(sentTick);
+      this.#fleet.onAnswered(sentTick);
     } catch (error) {
-      this.#onUnanswered(error);
+      this.#fleet.onUnanswered(error);
     } finally {
       this.#isBeating = false;
     }
   }
 
   async #askFor(set: CallLimits): Promise<void> {
-    let lateAnswers = 0;
     try {
       while (set.waiters.length > 0) {
         this.#serve(set);
         if (set.waiters.length === 0) break;
-        if (this.#isSettling()) await this.#options.delay(SETTLING_LOOK_MS);
-        else if (this.isAlone || lateAnswers >= LATE_ANSWERS_MAX) this.#leaseAlone(set);
-        else if (!(await this.#ask(set))) lateAnswers += 1;
+        if (this.#fleet.isSettling()) await this.#options.delay(SETTLING_LOOK_MS);
+        else if (this.isAlone) this.#leaseAlone(set);
+        else await this.#ask(set);
       }
     } catch (error) {
       // Not the store's failure: no call may wait for ever, and none passes uncounted.
@@ -170,8 +172,7 @@ export class RateLimiter {
     set.waiters.splice(0, served);
   }
 
-  /** @returns whether the answer came in time */
-  async #ask(set: CallLimits): Promise<boolean> {
+  async #ask(set: CallLimits): Promise<void> {
     const { limits } = set;
     const waiting = set.waiters.length;
     const sentTick = this.tick();
@@ -183,21 +184,20 @@ export class RateLimiter {
       answer = await this.#options.store.ask({ epoch, waiting, claims });
     } catch (error) {
       this.#onUnsent(limits, claims);
-      this.#onUnanswered(error);
-      return true;
+      this.#fleet.onUnanswered(error);
+      return;
     }
     this.#onTime(answer.nowMs);
     switch (answer.kind) {
       case "epoch":
         this.#onEpoch(answer.epoch);
-        return true;
+        return;
       case "seeding":
         await this.#options.delay(answer.leftMs);
-        return true;
+        return;
       case "granted":
         // What was granted in windows that are gone is counted nowhere.
-        if (epoch !== this.#epoch) return true;
-        return this.#onGranted(set, limits, answer, waiting, sentTick);
+        if (epoch === this.#epoch) this.#onGranted(set, limits, answer, waiting, sentTick);
     }
   }
 
@@ -207,28 +207,27 @@ export class RateLimiter {
     answer: { readonly nowMs: number; readonly grants: readonly RateGrant[] },
     waiting: number,
     sentTick: number,
-  ): boolean {
+  ): void {
     const tick = this.tick();
     const passing = Math.min(
       ...limits.map((limit, index) => limit.heldAt(tick) + (answer.grants[index]?.granted ?? 0)),
     );
     for (const [index, limit] of limits.entries()) {
       const grant = answer.grants[index] as RateGrant;
-      limit.onGranted(grant, answer.nowMs, sentTick);
+      limit.onGranted(grant, answer.nowMs, sentTick, tick);
       this.touch(limit);
       if (passing < waiting && grant.left === 0) {
         limit.deny(tick + Math.min(grant.retryMs, DENIED_MS_MAX), tick + grant.retryMs);
       }
     }
     this.#serve(set);
-    return tick < sentTick + RATE_TOKEN_LIFE_MS;
   }
 
   #leaseAlone(set: CallLimits): void {
     const tick = this.tick();
     for (const limit of set.limits) {
       if (limit.leaseAt(tick) !== undefined || limit.isDenied(tick)) continue;
-      limit.leaseAlone(tick, this.storeNowMs(), this.#alive, this.#aloneSinceTick ?? Number.NEGATIVE_INFINITY);
+      limit.leaseAlone(tick, this.storeNowMs(), this.#fleet.alive, this.#fleet.aloneSinceTick);
       this.touch(limit);
     }
     this.#serve(set);
@@ -278,28 +277,6 @@ export class RateLimiter {
       limit.onForgotten(this.storeNowMs());
       this.touch(limit);
     }
-  }
-
-  #onUnanswered(error: unknown): void {
-    this.#aloneUntilTick = Number.POSITIVE_INFINITY;
-    if (this.#aloneSinceTick !== undefined) return;
-    this.#aloneSinceTick = this.tick();
-    this.#options.logger.warn({ err: error, alive: this.#alive }, "rate limits are kept by this gateway alone");
-  }
-
-  #onAnswered(sentTick: number): void {
-    if (this.#aloneSinceTick === undefined) return;
-    // At the start nothing has passed yet. Later, the others may have been alone as well and have still to report.
-    const isStart = this.#aloneSinceTick === Number.NEGATIVE_INFINITY;
-    if (this.#aloneUntilTick === Number.POSITIVE_INFINITY)
-      this.#aloneUntilTick = sentTick + (isStart ? 0 : RATE_SEEDING_MS);
-    if (this.tick() < this.#aloneUntilTick) return;
-    this.#aloneSinceTick = undefined;
-    if (!isStart) this.#options.logger.info("rate limits are kept by all gateways again");
-  }
-
-  #isSettling(): boolean {
-    return this.isAlone && this.#aloneUntilTick - this.tick() <= SETTLING_MS;
   }
 
   #followSettings(): void {

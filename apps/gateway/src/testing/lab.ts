@@ -48,6 +48,8 @@ export interface LabKey {
   readonly scopes?: readonly string[];
   readonly allowedCidrs?: readonly string[];
   readonly rateLimitPerSecond?: number;
+  /** A million without it, which no test reaches. */
+  readonly tierRateLimitPerSecond?: number;
   readonly monthlySpendCapMicros?: number;
   readonly projectCapMicros?: number;
   readonly expiresAt?: Date;
@@ -263,7 +265,8 @@ export class Lab {
     const tier = `lab-${billingAccountId}`;
     await sql`
       insert into tiers (id, display_name, rank, monthly_price_micros, free_calls_per_month, rate_limit_per_second, overage, credit_limit_micros)
-      values (${tier}, 'Lab', 9, 0, ${options.freeCallsPerMonth ?? 0}, 1000000, 'block', 0)`;
+      values (${tier}, 'Lab', 9, 0, ${options.freeCallsPerMonth ?? 0},
+              ${options.tierRateLimitPerSecond ?? 1_000_000}, 'block', 0)`;
     await sql`
       insert into billing_accounts (id, name, tier_id, time_zone, created_at, updated_at)
       values (${billingAccountId}, 'lab', ${tier}, ${options.timeZone ?? "UTC"}, now(), now())`;

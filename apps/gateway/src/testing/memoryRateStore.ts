@@ -38,6 +38,10 @@ export class MemoryRateStore implements RateStore {
     });
   }
 
+  async leave(name: string): Promise<void> {
+    this.#beats.delete(name);
+  }
+
   ask({ epoch, waiting, claims }: RateAsk): Promise<RateAnswer> {
     return this.#answer(() => {
       const nowMs = this.#nowMs();

@@ -32,14 +32,17 @@ export function keyRecord(changes: Partial<KeyRecord> = {}): KeyRecord {
   };
 }
 
+const notHere = (): Promise<never> => Promise.reject(new Error("Not here"));
+
 /** Limits for callers that are not asked for any. */
 export const idleLimits = (record = keyRecord()): CallLimits =>
   new RateLimiter({
-    store: { ask: () => Promise.reject(new Error("Not here")), beat: () => Promise.reject(new Error("Not here")) },
+    store: { ask: notHere, beat: notHere, leave: notHere },
     name: "gw_1",
     settings: () => RATE_DEFAULTS,
     logger: silentLogger,
     limitsMax: 1_000,
     tick: () => performance.now(),
+    countOthers: async () => 0,
     delay,
   }).limitsOf(record);

@@ -24,6 +24,14 @@ export async function openHolder(database: Database, clock: Clock, holderId: str
   );
 }
 
+/** How many runs of gateways there are beside one: those whose holder is open and renewed itself lately. */
+export async function countOtherHolders(database: Database, clock: Clock, runId: string): Promise<number> {
+  const [row] = await database.sql`
+    select count(*) as others from budget_holders
+    where closed_at is null and expires_at > ${clock.now()} and not (id >= ${`${runId}.`} and id < ${`${runId}/`})`;
+  return Number(row?.["others"] ?? 0);
+}
+
 /** How a gateway's spool stands: a call is in it until it is known to be folded. */
 export interface SpoolState {
   readonly unfolded: number;

@@ -30,21 +30,20 @@ export async function insertProject(
 }
 
 /**
- * Writes a billing account on the free tier with an empty wallet, administered by the customer, inside a transaction.
+ * Writes a billing account, on the free tier unless another is named, with an empty wallet, administered by the customer, inside a transaction.
  * The wallet is there from the first moment, so a gateway never has to tell "no credit" from "no wallet".
  */
 export async function insertBillingAccount(
   ctx: ServiceContext,
-  account: { readonly name: string; readonly adminId: string },
+  account: { readonly name: string; readonly adminId: string; readonly tierId?: string },
 ): Promise<string> {
   const id = newId("billingAccount");
   const now = ctx.clock.now();
-  await ctx.db
-    .insert(schema.billingAccounts)
-    .values({ id, name: account.name, tierId: FREE_TIER_ID, createdAt: now, updatedAt: now });
+  const { name, adminId, tierId = FREE_TIER_ID } = account;
+  await ctx.db.insert(schema.billingAccounts).values({ id, name, tierId, createdAt: now, updatedAt: now });
   await ctx.db
     .insert(schema.billingAccountAdmins)
-    .values({ billingAccountId: id, customerId: account.adminId, createdAt: now });
+    .values({ billingAccountId: id, customerId: adminId, createdAt: now });
   await ctx.db.insert(schema.budgets).values({
     id: walletBudgetId(id),
     kind: "wallet",
@@ -56,7 +55,7 @@ export async function insertBillingAccount(
   await writeAudit(ctx, {
     action: "billing.createAccount",
     subject: id,
-    after: { tierId: FREE_TIER_ID, adminId: account.adminId },
+    after: { tierId, adminId },
   });
   return id;
 }

@@ -16,6 +16,8 @@ export interface Provision {
   readonly email: string;
   readonly password: string;
   readonly isOperator: boolean;
+  /** Of a billing account that is made; the free one without it. */
+  readonly tierId?: string;
 }
 
 export interface ProvisionedCustomer {
@@ -41,7 +43,7 @@ export async function provisionCustomer({ ctx, input }: Verb<Provision>): Promis
       const customer = found.status === "unverified" ? await setVerified(ctx, found) : found;
       if (newHash !== undefined) await changePassword(ctx, customer, newHash);
       if (input.isOperator && !customer.isOperator) await makeOperator(ctx, customer);
-      return { customerId: customer.id, ...(await ensureProject(ctx, customer.id)) };
+      return { customerId: customer.id, ...(await ensureProject(ctx, customer.id, input.tierId)) };
     },
     { isIdempotent: true },
   );
@@ -76,6 +78,7 @@ async function makeOperator(ctx: ServiceContext, customer: CustomerRow): Promise
 async function ensureProject(
   ctx: ServiceContext,
   customerId: string,
+  tierId: string | undefined,
 ): Promise<{ readonly projectId: string; readonly billingAccountId: string }> {
   const [own] = await ctx.db
     .select({ projectId: projects.id, billingAccountId: projects.billingAccountId })
@@ -93,7 +96,8 @@ async function ensureProject(
     .orderBy(asc(projects.createdAt), asc(projects.id))
     .limit(1);
   if (own !== undefined) return own;
-  const billingAccountId = await insertBillingAccount(ctx, { name: DEFAULT_PROJECT_NAME, adminId: customerId });
+  const account = { name: DEFAULT_PROJECT_NAME, adminId: customerId, ...(tierId === undefined ? {} : { tierId }) };
+  const billingAccountId = await insertBillingAccount(ctx, account);
   const project = await insertProject(ctx, { name: DEFAULT_PROJECT_NAME, billingAccountId, ownerId: customerId });
   return { projectId: project.id, billingAccountId };
 }
