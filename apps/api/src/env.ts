@@ -48,6 +48,7 @@ export const serviceEnv = {
 
 const apiSchema = z.object({
   ...serviceEnv,
+  QUEUE_PREFIX: z.string().default("tollgate"),
   SERVICE_TOKENS: serviceTokensSchema,
   API_HOST: z.string().min(1).default("127.0.0.1"),
   API_PORT: z.coerce.number().int().min(0).max(65_535).default(4000),

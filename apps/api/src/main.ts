@@ -1,7 +1,7 @@
 import { createEtcdStore } from "@tollgate/config";
 import { createDatabase } from "@tollgate/db";
-import { createLogger, systemClock } from "@tollgate/kernel";
-import { PushBus } from "@tollgate/messaging";
+import { createLogger, delay, systemClock } from "@tollgate/kernel";
+import { PushBus, RateGate, RedisRateStore } from "@tollgate/messaging";
 import { settingsFrom } from "@tollgate/services";
 import { openConfig } from "@tollgate/services/admin";
 import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/services/customers";
@@ -36,6 +36,11 @@ await config.waitUntilKnown(SETTINGS_WAIT_MS);
 const settings = settingsFrom(fixedSettingsOf(env), config);
 const tokenIssuer = createTokenIssuer({ database, settings, clock });
 const bus = new PushBus({ url: env.NATS_URL, name: "api", logger });
+const rateStore = new RedisRateStore({
+  redisUrl: env.REDIS_URL,
+  prefix: env.QUEUE_PREFIX,
+  onError: (error) => logger.debug({ err: error }, "Redis"),
+});
 const server = await createApiServer({
   resources: {
     database,
@@ -50,6 +55,7 @@ const server = await createApiServer({
     serviceTokens: new ServiceTokens(env.SERVICE_TOKENS),
     trustedProxyHops: env.TRUSTED_PROXY_HOPS,
     bus,
+    rates: new RateGate(rateStore, delay),
   },
   dependencies: { redisUrl: env.REDIS_URL, natsUrl: env.NATS_URL, etcdUrl: env.ETCD_URL },
   cors: { origins: env.CORS_ORIGINS, allowsLocalhost: env.NODE_ENV === "development" },
@@ -65,6 +71,7 @@ async function stop(signal: string): Promise<void> {
   try {
     await server.close();
     await bus.close();
+    rateStore.close();
     config.close();
     store.close();
     await database.close();

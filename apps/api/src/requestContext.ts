@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Database } from "@tollgate/db";
 import type { Actor, Clock, Logger } from "@tollgate/kernel";
-import type { PushBus } from "@tollgate/messaging";
+import type { PushBus, RateGate } from "@tollgate/messaging";
 import type { RequestContext } from "@tollgate/routers";
 import type { ProductConfig, ServiceSettings } from "@tollgate/services";
 import type { AccessTokenAuthenticator, TokenIssuer } from "@tollgate/services/customers";
@@ -28,6 +28,8 @@ export interface ApiResources {
   readonly trustedProxyHops: number;
   /** Tells streams of what has changed. Without it they look by themselves. */
   readonly bus?: PushBus;
+  /** The rate limits that gateways keep. Without it nothing that is decided here looks at them. */
+  readonly rates?: RateGate;
 }
 
 const ANONYMOUS: Actor = { kind: "anonymous" };
@@ -64,6 +66,7 @@ export function createRequestContext(
     oauthProviders,
     live,
     stripe: resources.stripe,
+    rates: resources.rates,
     isFromBrowser: isFromBrowser(request),
     ...(ip === undefined ? {} : { ip }),
     ...(userAgent === undefined ? {} : { userAgent }),

@@ -1,7 +1,8 @@
 import { verifyKeyInput } from "@tollgate/contracts";
-import { newId, silentLogger, systemClock } from "@tollgate/kernel";
-import type { ServiceContext } from "@tollgate/services";
+import { delay, newId, silentLogger, systemClock } from "@tollgate/kernel";
+import { RateGate, RedisRateStore } from "@tollgate/messaging";
 import { LIVE_SETTING_DEFAULTS } from "@tollgate/services";
+import type { VerifyContext } from "@tollgate/services/keys";
 import { generateKeyText, verifyKey } from "@tollgate/services/keys";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Answer } from "./testing/client.ts";
@@ -13,6 +14,7 @@ import { Lab, PRICE } from "./testing/lab.ts";
 let lab: Lab;
 let gateway: { readonly url: string };
 let script: string;
+let rateStore: RedisRateStore;
 
 beforeAll(async () => {
   lab = await Lab.open();
@@ -24,12 +26,18 @@ beforeAll(async () => {
     { name: "retired", isRetired: true },
   ]);
   gateway = await lab.startGateway();
+  const { redisUrl, redisPrefix: prefix } = lab.namespace;
+  rateStore = new RedisRateStore({ redisUrl, prefix, onError: () => undefined });
   script = lab.upstream.script((request, response) => request.resume().on("end", () => response.end("served")));
 });
 
-afterAll(() => lab.close());
+afterAll(async () => {
+  rateStore.close();
+  await lab.close();
+});
 
-const context = (): ServiceContext => ({
+const context = (): VerifyContext => ({
+  rates: new RateGate(rateStore, delay),
   clock: systemClock,
   logger: silentLogger,
   actor: { kind: "service", service: "embedder" },
@@ -131,6 +139,56 @@ describe("keys.verify decides as the gateway does", () => {
 });
 
 describe("keys.verify", () => {
+  it("counts under the same rate limits as calls at the gateway, and says how they stand", async () => {
+    const account = await lab.createAccount({ rateLimitPerSecond: 10, tierRateLimitPerSecond: 1 });
+    const ask = () => verify({ key: account.key, api: "shop", endpoint: "paid" });
+    expect(await ask()).toMatchObject({
+      code: "allowed",
+      rateLimits: [
+        { name: "key", quota: 10, windowSeconds: 1, remaining: 9, resetSeconds: 1 },
+        { name: "tier", quota: 300, windowSeconds: 300, remaining: 299, resetSeconds: 300 },
+      ],
+      retryAfterSeconds: null,
+    });
+    const answer = await call(`${gateway.url}/v1/shop/paid/${script}`, { key: account.key });
+    expect(answer.headers["ratelimit"]).toContain('"tier";r=298;t=300');
+  });
+
+  it("uses nothing of the rates when the call is refused for want of credit, as the gateway does not", async () => {
+    const account = await lab.createAccount({ tierRateLimitPerSecond: 1, creditMicros: PRICE - 1 });
+    const left = new Set<unknown>();
+    for (let asked = 0; asked < 5; asked += 1) {
+      const verdict = await verify({ key: account.key, api: "shop", endpoint: "paid" });
+      expect(verdict).toMatchObject({ code: "insufficient_credit", retryAfterSeconds: null });
+      left.add(verdict.rateLimits[0]?.remaining);
+    }
+    expect([...left]).toEqual([299]);
+  });
+
+  it("says when to come again once a limit is used up, and refuses what the gateway refuses", async () => {
+    const account = await lab.createAccount({ tierRateLimitPerSecond: 1 });
+    const ask = () => verify({ key: account.key, api: "shop", endpoint: "paid" });
+    for (let made = 0; made < 300; made += 50) {
+      const verdicts = await Promise.all(Array.from({ length: 50 }, ask));
+      expect(new Set(verdicts.map(({ code }) => code))).toEqual(new Set(["allowed"]));
+    }
+    const verdict = await ask();
+    expect(verdict).toMatchObject({ isAllowed: false, status: 429, code: "rate_limited", outcome: null });
+    expect(verdict.rateLimits).toMatchObject([{ name: "tier", quota: 300, remaining: 0 }]);
+    expect(verdict.retryAfterSeconds).toBeGreaterThan(60);
+    const answer = await call(`${gateway.url}/v1/shop/paid/${script}`, { key: account.key });
+    expect({ status: answer.status, code: problemCode(answer) }).toEqual({ status: 429, code: "rate_limited" });
+  });
+
+  it("leaves the rates out while nobody can say how they stand", async () => {
+    const { key } = await lab.createAccount({ rateLimitPerSecond: 1 });
+    const rates = { admit: () => Promise.reject(new Error("Nobody answers")) };
+    for (let asked = 0; asked < 3; asked += 1) {
+      const verdict = await verifyKey({ ctx: { ...context(), rates }, input: verifyKeyInput.parse({ key }) });
+      expect(verdict).toMatchObject({ isAllowed: true, rateLimits: [] });
+    }
+  });
+
   it("decides on a cost that the service names, and on the key alone when it names none", async () => {
     const { key } = await lab.createAccount({ creditMicros: 500 });
     expect(await verify({ key, cost: "500" })).toMatchObject({

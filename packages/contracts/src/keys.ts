@@ -115,7 +115,18 @@ export const verifyKeyInput = z.object({
   /** Where the call comes from. Without it a key that is bound to networks is refused. */
   address: z.union([z.ipv4(), z.ipv6()]).optional(),
 });
-/** The gateway's decision about such a call, with nothing set aside for it. */
+/** How a limit of a call's rate stands, in the words of the gateway's `RateLimit` fields. */
+const rateStandingDto = z.object({
+  name: z.enum(["key", "project", "tier"]),
+  /** Calls in any window. */
+  quota: z.int(),
+  windowSeconds: z.int(),
+  remaining: z.int(),
+  /** Seconds until there is room again: the window's length while there is some. */
+  resetSeconds: z.int(),
+});
+
+/** The gateway's decision about such a call, counted under its rate limits when allowed, and with no money set aside. */
 export const keyVerdictDto = z.object({
   isAllowed: z.boolean(),
   /** `allowed`, or the code that the gateway refuses with. */
@@ -126,6 +137,10 @@ export const keyVerdictDto = z.object({
   /** How the call would be paid for; null when refused, or when neither an endpoint nor a cost was named. */
   outcome: z.enum(["free", "quota", "charged", "test"]).nullable(),
   priceMicros: microsOutput,
+  /** The limits that the call counts under; empty when it was refused before they were looked at, or nobody can say. */
+  rateLimits: z.array(rateStandingDto),
+  /** For `rate_limited`: when to come again. */
+  retryAfterSeconds: z.int().nullable(),
   /** Whose key it is; null for a text that is no key. */
   key: z
     .object({

@@ -86,11 +86,11 @@ export const keysRouter = router({
     .output(changedKeysDto)
     .mutation(({ ctx, input }) => unblockKeys({ ctx, input })),
 
-  // A mutation although it changes nothing: a query would put the key into a URL.
+  // A query would put the key into a URL.
   verify: serviceProcedure
     .meta({
       description:
-        "The gateway's decision about a call, for services that embed instead of proxying. Nothing is set aside or counted.",
+        "The gateway's decision about a call, for services that embed instead of proxying. It counts under the rate limits; no money is set aside.",
     })
     .input(verifyKeyInput)
     .output(keyVerdictDto)

@@ -2,12 +2,13 @@ import type { DynamicConfig } from "@tollgate/config";
 import { SETTINGS } from "@tollgate/config";
 import { unavailable } from "@tollgate/kernel";
 import type { FixedSettings, ServiceSettings } from "./context.ts";
+import type { RateSettings } from "./keys/rateLimitsOf.ts";
 
 /** The product's settings in this process. */
 export type ProductConfig = DynamicConfig<typeof SETTINGS>;
 
 /** Settings that operators change while everything runs. */
-export interface LiveSettings {
+export interface LiveSettings extends RateSettings {
   /** Micros of promotional credit for each newly verified address; 0 for none. */
   readonly signupPromoMicros: bigint;
   /** Micros that a free endpoint's call costs when the month's free calls are used up. */
@@ -27,6 +28,10 @@ export const LIVE_SETTING_DEFAULTS: LiveSettings = {
   margin: SETTINGS.margin.default,
   lowBalanceMicros: SETTINGS.lowBalanceMicros.default,
   maintenance: SETTINGS.maintenance.default,
+  keyRateLimitPerSecond: SETTINGS.keyRateLimitPerSecond.default,
+  projectRateLimitPerSecond: SETTINGS.projectRateLimitPerSecond.default,
+  rateLimitBurstSeconds: SETTINGS.rateLimitBurstSeconds.default,
+  tierRateLimitBurstSeconds: SETTINGS.tierRateLimitBurstSeconds.default,
 };
 
 /**
@@ -54,6 +59,18 @@ export function settingsFrom(fixed: FixedSettings, config: ProductConfig): Servi
     },
     get maintenance() {
       return config.get("maintenance");
+    },
+    get keyRateLimitPerSecond() {
+      return read("keyRateLimitPerSecond");
+    },
+    get projectRateLimitPerSecond() {
+      return read("projectRateLimitPerSecond");
+    },
+    get rateLimitBurstSeconds() {
+      return read("rateLimitBurstSeconds");
+    },
+    get tierRateLimitBurstSeconds() {
+      return read("tierRateLimitBurstSeconds");
     },
   };
 }

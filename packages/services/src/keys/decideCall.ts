@@ -8,9 +8,9 @@ import type { KeyRecord } from "./loadKeyRecord.ts";
 
 /**
  * The gateway's decision about a call, from facts alone: the same questions in the same order with the same codes, first
- * refusal wins. Two things differ, because a gateway has them and this has not: rates are counted where calls pass, so they
- * are not looked at here; and what gateways hold for calls in flight counts as spent, so at the very end of a budget the
- * answer here may be no where a gateway that asks the others for what they do not need would still say yes.
+ * refusal wins. Between the two parts the rates are counted. One thing differs, because a gateway has it and this has not:
+ * what gateways hold for calls in flight counts as spent, so at the very end of a budget the answer here may be no where a
+ * gateway that asks the others for what they do not need would still say yes.
  */
 export interface CallFacts {
   readonly record: KeyRecord | undefined;
@@ -36,12 +36,13 @@ export interface AvailableBudgets {
   readonly testCalls: bigint;
 }
 
-type Verdict = Omit<KeyVerdict, "key">;
+export type Verdict = Omit<KeyVerdict, "key" | "rateLimits" | "retryAfterSeconds">;
 
-export function decideCall(facts: CallFacts, now: Date): Verdict {
+/** Steps 1 to 3: the key, the route, the scope. @returns the refusal, or undefined when the rates are to be asked */
+export function refuseCall(facts: CallFacts, now: Date): Verdict | undefined {
   const { record } = facts;
   if (record === undefined) return INVALID_KEY;
-  return standing(record, facts.address, now) ?? route(record, facts) ?? money(record, facts, now);
+  return standing(record, facts.address, now) ?? route(record, facts);
 }
 
 const refuse = (code: ErrorCode, reason: string, message: string): Verdict => ({
@@ -92,8 +93,11 @@ function route(record: KeyRecord, { api, endpoint }: CallFacts): Verdict | undef
   return undefined;
 }
 
+/** Step 4, for a call that its rate limits have no room for. */
+export const RATE_LIMITED = refuse("TOO_MANY_REQUESTS", "rate_limited", "Too many calls");
+
 /** Steps 5 and 6: the price, and whether it can be paid. */
-function money(record: KeyRecord, facts: CallFacts, now: Date): Verdict {
+export function decidePayment(record: KeyRecord, facts: CallFacts, now: Date): Verdict {
   const { available, endpoint, cost } = facts;
   if (endpoint == null && cost === undefined) return allow(null, ZERO_MICROS);
   if (record.mode === "test") {

@@ -17,21 +17,43 @@ import { loadEndpoints } from "../catalog/internal.ts";
 import type { EndpointFacts } from "../catalog/planEndpoints.ts";
 import type { ServiceContext, Verb } from "../context.ts";
 import { requireService } from "../permissions.ts";
-import type { AvailableBudgets, CallFacts } from "./decideCall.ts";
-import { decideCall } from "./decideCall.ts";
+import type { AvailableBudgets, CallFacts, Verdict } from "./decideCall.ts";
+import { decidePayment, RATE_LIMITED, refuseCall } from "./decideCall.ts";
 import { invalid } from "./internal.ts";
 import { hashKey, hasValidChecksum } from "./keyFormat.ts";
 import type { KeyRecord } from "./loadKeyRecord.ts";
 import { loadKeyRecord } from "./loadKeyRecord.ts";
+import type { RateLimitRule } from "./rateLimitsOf.ts";
+import { rateLimitsOf } from "./rateLimitsOf.ts";
 
 type Input = z.output<typeof verifyKeyInput>;
 
+/** What became of a call under its rate limits. */
+export interface CountedCall {
+  readonly isAllowed: boolean;
+  /** In the order of the limits. */
+  readonly limits: readonly { readonly quota: number; readonly remaining: number; readonly resetSeconds: number }[];
+  /** The call was refused for another reason after all: it uses nothing up. */
+  giveBack(): Promise<void>;
+}
+
+export interface VerifyContext extends ServiceContext {
+  /** Counts calls under the limits that gateways keep; without it rates are not looked at. */
+  readonly rates?:
+    | {
+        /** All or nothing. @throws Error when nobody answers */
+        admit(rules: readonly RateLimitRule[]): Promise<CountedCall>;
+      }
+    | undefined;
+}
+
 /**
- * The gateway's decision about a call, for services that serve it themselves; see {@link decideCall} for how far it is the
- * same. Nothing is set aside and nothing is counted. @throws TollgateError UNAUTHORIZED, FORBIDDEN to anyone but services;
+ * The gateway's decision about a call, for services that serve it themselves; see {@link CallFacts} for how far it is the
+ * same. A call that is allowed counts under its rate limits; no money is set aside. While nobody can say how the rates
+ * stand they are left out, as they bound how fast a caller is and not what it may spend. @throws TollgateError UNAUTHORIZED, FORBIDDEN to anyone but services;
  * BAD_REQUEST for an endpoint without its API
  */
-export async function verifyKey({ ctx, input }: Verb<Input>): Promise<KeyVerdict> {
+export async function verifyKey({ ctx, input }: Verb<Input> & { readonly ctx: VerifyContext }): Promise<KeyVerdict> {
   requireService(ctx);
   if (input.endpoint !== undefined && input.api === undefined) throw invalid("api", "Is needed with an endpoint");
   const record = hasValidChecksum(input.key)
@@ -47,8 +69,48 @@ export async function verifyKey({ ctx, input }: Verb<Input>): Promise<KeyVerdict
     available: record === undefined ? NOTHING : await retryRead(() => readAvailable(ctx, record, endpoint)),
     freeCallOverCap: toMicros(ctx.settings.freeCallOverCapPriceMicros),
   };
-  return { ...decideCall(facts, ctx.clock.now()), key: record === undefined ? null : describe(record) };
+  return { ...(await decide(ctx, facts)), key: record === undefined ? null : describe(record) };
 }
+
+async function decide(ctx: VerifyContext, facts: CallFacts): Promise<Omit<KeyVerdict, "key">> {
+  const now = ctx.clock.now();
+  const refused = refuseCall(facts, now);
+  if (refused !== undefined || facts.record === undefined) return { ...(refused as Verdict), ...NOT_COUNTED };
+  const { record } = facts;
+  const rules = rateLimitsOf(record, ctx.settings);
+  const counted = await countCall(ctx, rules);
+  const rateLimits =
+    counted === undefined ? [] : rules.map((rule, index) => describeLimit(rule, counted.limits[index]));
+  if (counted?.isAllowed === false) {
+    const waits = rateLimits.flatMap((limit) => (limit.remaining === 0 ? [limit.resetSeconds] : []));
+    return { ...RATE_LIMITED, rateLimits, retryAfterSeconds: Math.max(1, ...waits) };
+  }
+  const verdict = decidePayment(record, facts, now);
+  if (!verdict.isAllowed) await counted?.giveBack().catch((error: unknown) => ctx.logger.warn({ err: error }, "rates"));
+  return { ...verdict, rateLimits, retryAfterSeconds: null };
+}
+
+const NOT_COUNTED = { rateLimits: [], retryAfterSeconds: null };
+
+async function countCall(ctx: VerifyContext, rules: readonly RateLimitRule[]): Promise<CountedCall | undefined> {
+  try {
+    return await ctx.rates?.admit(rules);
+  } catch (error) {
+    ctx.logger.warn({ err: error }, "nobody says how the rates of a key stand");
+    return undefined;
+  }
+}
+
+const describeLimit = (
+  { name, windowSeconds }: RateLimitRule,
+  standing: CountedCall["limits"][number] | undefined,
+): KeyVerdict["rateLimits"][number] => ({
+  name,
+  windowSeconds,
+  quota: standing?.quota ?? 0,
+  remaining: standing?.remaining ?? 0,
+  resetSeconds: standing?.resetSeconds ?? windowSeconds,
+});
 
 async function findRoute(ctx: ServiceContext, input: Input): Promise<Pick<CallFacts, "api" | "endpoint">> {
   if (input.api === undefined) return { api: undefined, endpoint: undefined };
