@@ -17,6 +17,7 @@ import { ApiMetrics } from "./metrics.ts";
 import { createPages } from "./pages.ts";
 import type { ApiResources } from "./requestContext.ts";
 import { createRequestContext } from "./requestContext.ts";
+import { traceRequest } from "./traceRequest.ts";
 
 export interface ApiServerOptions {
   readonly resources: ApiResources;
@@ -94,11 +95,13 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     (request, response) => {
       if (state.isDraining) response.shouldKeepAlive = false;
       if (applyCors(cors, request, response)) return;
-      const url = request.url ?? "";
-      if (url.startsWith("/trpc/")) handleTrpc(request, response);
-      else if (url.startsWith("/rest/")) handleRest(request, response);
-      else if (url === EVENTS_PATH || url.startsWith(`${EVENTS_PATH}?`)) handleEvents(request, response);
-      else pages.routing(request, response);
+      traceRequest(request, response, () => {
+        const url = request.url ?? "";
+        if (url.startsWith("/trpc/")) handleTrpc(request, response);
+        else if (url.startsWith("/rest/")) handleRest(request, response);
+        else if (url === EVENTS_PATH || url.startsWith(`${EVENTS_PATH}?`)) handleEvents(request, response);
+        else pages.routing(request, response);
+      });
     },
   );
   return {

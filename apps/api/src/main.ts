@@ -5,6 +5,7 @@ import { PushBus, RateGate, RedisRateStore } from "@tollgate/messaging";
 import { settingsFrom } from "@tollgate/services";
 import { openConfig } from "@tollgate/services/admin";
 import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/services/customers";
+import { startTracing } from "@tollgate/telemetry";
 import { ServiceTokens } from "./authentication.ts";
 import { createApiServer } from "./createApiServer.ts";
 import { apiEnv } from "./env.ts";
@@ -18,6 +19,11 @@ const SETTINGS_WAIT_MS = 3_000;
 /** The control plane as a process: reads its environment, puts the parts together, runs until it is told to stop. */
 const env = apiEnv();
 const logger = createLogger({ name: "api", level: env.LOG_LEVEL });
+const tracing = startTracing({
+  service: "tollgate-api",
+  endpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
+  sampleRatio: env.OTEL_TRACES_SAMPLER_ARG,
+});
 const clock = systemClock;
 const database = createDatabase({
   url: env.DATABASE_URL,
@@ -75,6 +81,7 @@ async function stop(signal: string): Promise<void> {
     config.close();
     store.close();
     await database.close();
+    await tracing.stop();
     logger.info("stopped");
   } catch (error) {
     logger.fatal({ err: error }, "did not stop cleanly");

@@ -8,6 +8,7 @@ import type { AccessTokenAuthenticator, TokenIssuer } from "@tollgate/services/c
 import type { LiveStreams } from "@tollgate/services/live";
 import type { OauthProviders } from "@tollgate/services/oauth";
 import type { StripeAccount } from "@tollgate/services/payments";
+import { currentTraceparent, nextTraceparent } from "@tollgate/telemetry";
 import type { ServiceTokens } from "./authentication.ts";
 import { bearerToken } from "./authentication.ts";
 import { clientIpOf, isFromBrowser, requestIdOf, traceparentOf, userAgentOf } from "./requestFacts.ts";
@@ -50,7 +51,7 @@ export function createRequestContext(
   response.setHeader("x-request-id", requestId);
   const ip = clientIpOf(request, resources.trustedProxyHops);
   const userAgent = userAgentOf(request);
-  const traceparent = traceparentOf(request);
+  const traceparent = currentTraceparent() ?? traceparentOf(request) ?? nextTraceparent();
   let actor: Promise<Actor> | undefined;
   return {
     clock,
@@ -70,7 +71,7 @@ export function createRequestContext(
     isFromBrowser: isFromBrowser(request),
     ...(ip === undefined ? {} : { ip }),
     ...(userAgent === undefined ? {} : { userAgent }),
-    ...(traceparent === undefined ? {} : { traceparent }),
+    traceparent,
     // A batch asks once for all of its calls.
     authenticate: () => {
       actor ??= identify(resources, request.headers.authorization);

@@ -1,11 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import { newId } from "@tollgate/kernel";
+import { isTraceparent } from "@tollgate/telemetry";
 
 /** What a request says of itself, as far as it may be believed. */
 
 const REQUEST_ID = /^[0-9A-Za-z._:-]{1,64}$/;
-/** W3C Trace Context, version 00: https://www.w3.org/TR/trace-context/#traceparent-header */
-const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 const USER_AGENT_CHARACTERS_MAX = 400;
 
 /** The caller's own request id, if it is short and safe to log, or a new one. */
@@ -16,7 +15,7 @@ export function requestIdOf(request: IncomingMessage): string {
 
 export function traceparentOf(request: IncomingMessage): string | undefined {
   const given = request.headers["traceparent"];
-  return typeof given === "string" && TRACEPARENT.test(given) ? given : undefined;
+  return isTraceparent(given) ? given : undefined;
 }
 
 export function userAgentOf(request: IncomingMessage): string | undefined {

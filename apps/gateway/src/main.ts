@@ -1,9 +1,15 @@
 import { createLogger, systemClock } from "@tollgate/kernel";
+import { startTracing } from "@tollgate/telemetry";
 import { createGateway } from "./createGateway.ts";
 import { gatewayEnv } from "./env.ts";
 
 const env = gatewayEnv();
 const logger = createLogger({ name: "gateway", level: env.LOG_LEVEL });
+const tracing = startTracing({
+  service: "tollgate-gateway",
+  endpoint: env.OTEL_EXPORTER_OTLP_ENDPOINT,
+  sampleRatio: env.OTEL_TRACES_SAMPLER_ARG,
+});
 let isStopping = false;
 
 const gateway = await createGateway({
@@ -17,6 +23,7 @@ async function stop(exitCode: number): Promise<void> {
   if (isStopping) return;
   isStopping = true;
   await gateway.stop();
+  await tracing.stop();
   process.exit(exitCode);
 }
 

@@ -28,6 +28,7 @@ import {
 import { checkPipeline, forgetUsage, rankUsers } from "@tollgate/services/usage";
 import type { EndpointSlots } from "@tollgate/services/webhooks";
 import { deliverWebhooks, forgetWebhooks, sweepWebhooks } from "@tollgate/services/webhooks";
+import { currentTraceparent, nextTraceparent, SpanKind, withSpan } from "@tollgate/telemetry";
 import type { z } from "zod";
 import { jobNamed } from "./jobCatalogue.ts";
 
@@ -100,8 +101,17 @@ export function createJobHandler(
       handlers as Record<string, ((ctx: ServiceContext, data: unknown) => Promise<unknown>) | undefined>
     )[job.name];
     if (definition === undefined || handler === undefined) throw new Error(`No such job: ${job.name}`);
-    const ctx = contextFor(job.name, job.id, originOf(job));
-    await handler(ctx, definition.schema.parse(job.data));
+    const origin = originOf(job);
+    const attributes = { "messaging.system": "bullmq", "messaging.destination.name": definition.queue };
+    await withSpan(
+      `process ${job.name}`,
+      { kind: SpanKind.CONSUMER, attributes, traceparent: origin?.traceparent },
+      async () => {
+        const ctx = contextFor(job.name, job.id, origin);
+        const traceparent = currentTraceparent() ?? origin?.traceparent ?? nextTraceparent();
+        await handler({ ...ctx, traceparent }, definition.schema.parse(job.data));
+      },
+    );
     logger.debug({ job: job.name, id: job.id }, "job done");
   };
 }

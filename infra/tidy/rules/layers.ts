@@ -7,16 +7,17 @@ import { isTestFile, readWorkspaces, SCOPE, workspaceOf } from "../workspaces.ts
 /** What each workspace of the product may build on. Dependencies point down only, so this table has no cycle. */
 const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   "packages/kernel": [],
+  "packages/telemetry": ["kernel"],
   "packages/contracts": ["kernel"],
   "packages/config": ["kernel"],
-  "packages/db": ["kernel", "contracts"],
-  "packages/messaging": ["kernel", "contracts"],
-  "packages/services": ["kernel", "contracts", "config", "db", "messaging"],
+  "packages/db": ["kernel", "telemetry", "contracts"],
+  "packages/messaging": ["kernel", "telemetry", "contracts"],
+  "packages/services": ["kernel", "telemetry", "contracts", "config", "db", "messaging"],
   "packages/routers": ["kernel", "contracts", "config", "db", "messaging", "services"],
   // The client knows the routers' types and none of their code.
   "packages/client": ["kernel", "config"],
 };
-const APPS_MAY_USE = ["kernel", "contracts", "config", "db", "messaging", "services", "routers"];
+const APPS_MAY_USE = ["kernel", "telemetry", "contracts", "config", "db", "messaging", "services", "routers"];
 // The dashboard is a front end: it sees what any customer's front end sees.
 const WEB_MAY_USE = ["kernel", "contracts", "client"];
 const EXAMPLES_MAY_USE = ["client"];

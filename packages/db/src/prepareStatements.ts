@@ -1,4 +1,5 @@
 import type postgres from "postgres";
+import { traceQuery } from "./traceQuery.ts";
 
 /** How drizzle hands a statement to the driver. */
 export type Unsafe = postgres.Sql["unsafe"];
@@ -10,5 +11,9 @@ export type Unsafe = postgres.Sql["unsafe"];
  * different lengths are few; a connection ends with its lifetime and forgets them.
  */
 export function prepareStatements(client: Pick<postgres.Sql, "unsafe">): Unsafe {
-  return (text, parameters, options) => client.unsafe(text, parameters, { ...options, prepare: true });
+  return <Rows extends postgres.MaybeRow[]>(...[text, parameters, options]: Parameters<Unsafe>) => {
+    const query = client.unsafe<Rows>(text, parameters, { ...options, prepare: true });
+    traceQuery(text, query);
+    return query;
+  };
 }

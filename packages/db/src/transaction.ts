@@ -1,5 +1,6 @@
 import type { Context, TollgateError } from "@tollgate/kernel";
 import { unavailable } from "@tollgate/kernel";
+import { keepTrace, SpanKind, withStep } from "@tollgate/telemetry";
 import { drizzle } from "drizzle-orm/postgres-js";
 import type { Database, Db, Sql, SqlTransaction } from "./database.ts";
 import { isConnectionFailure, isSerializationConflict } from "./errorCodes.ts";
@@ -75,7 +76,9 @@ async function retryTransaction<Result>(
   for (let attempt = 1; ; attempt += 1) {
     const state = { isCommitting: false };
     try {
-      return await runOnce(client, isolation, fn, state);
+      return await withStep("transaction", { kind: SpanKind.INTERNAL, attributes: { attempt } }, () =>
+        runOnce(client, isolation, keepTrace(fn), state),
+      );
     } catch (error) {
       const isConflict = isSerializationConflict(error);
       const isBroken = isConnectionFailure(error);

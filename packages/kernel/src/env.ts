@@ -40,4 +40,11 @@ export const commonEnv = {
   /** One address, or several of the same cluster separated by commas; so with etcd. */
   NATS_URL: addresses("nats"),
   ETCD_URL: addresses("http"),
+  /** Where a collector takes traces, as OTLP over HTTP; without it nothing is traced. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url()
+    .transform((url) => url.replace(/\/+$/, ""))
+    .optional(),
+  /** The part of all traces that is recorded; the same for every process. */
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(0.05),
 };

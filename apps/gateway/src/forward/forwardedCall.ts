@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { ERROR_CODES } from "@tollgate/kernel";
 import type { CallOutcome } from "@tollgate/services/metering";
 import { formatFinishedCall } from "@tollgate/services/metering";
+import { isTracing, nextTraceparent } from "@tollgate/telemetry";
 import type { Refusal } from "../admission/refusal.ts";
 import { REFUSALS } from "../admission/refusal.ts";
 import type { Reservation } from "../admission/reserve.ts";
@@ -14,8 +15,9 @@ import type { Caller, UpstreamToken } from "../identity/caller.ts";
 import { protocolWithout } from "../sockets/handshake.ts";
 import type { SpoolWaiter } from "../spool/spool.ts";
 import { BodyMeter } from "./bodyMeter.ts";
+import { CallTrace } from "./callTrace.ts";
 import type { AnswerHead } from "./headers.ts";
-import { hasHeader, readAnswerHead, requestHeaders, traceparentOf } from "./headers.ts";
+import { hasHeader, readAnswerHead, requestHeaders } from "./headers.ts";
 import { readKey, withoutKey } from "./target.ts";
 import type { UpstreamTarget } from "./upstreamPools.ts";
 
@@ -55,6 +57,7 @@ export class ForwardedCall implements SpoolWaiter {
   readonly #holderId: string;
   readonly #startedAtMs: number;
   readonly #startedTick = performance.now();
+  readonly #trace: CallTrace | undefined;
 
   #phase: Phase = "waiting";
   #target: UpstreamTarget | undefined;
@@ -93,6 +96,7 @@ export class ForwardedCall implements SpoolWaiter {
     this.#reservation = reservation;
     this.#holderId = gateway.holderId() ?? "";
     this.#startedAtMs = gateway.clock.nowMs();
+    this.#trace = isTracing() ? new CallTrace(request, callId, route) : undefined;
   }
 
   start(): void {
@@ -148,7 +152,10 @@ export class ForwardedCall implements SpoolWaiter {
     target.inFlight += 1;
     const headers = requestHeaders(rawHeaders, incoming.connection, key);
     headers.push(credentials?.tokenHeader ?? "authorization", token.authorization);
-    headers.push("traceparent", traceparentOf(incoming["traceparent"] as string | undefined));
+    headers.push(
+      "traceparent",
+      this.#trace?.traceparent ?? nextTraceparent(incoming["traceparent"] as string | undefined),
+    );
     headers.push("tollgate-call-id", this.#callId);
     const request = {
       path: target.basePath + (credentials?.addToPath(path) ?? path),
@@ -352,6 +359,7 @@ export class ForwardedCall implements SpoolWaiter {
     });
     this.#gateway.metrics.inFlight -= 1;
     this.#gateway.metrics.countCall(outcome, latencyMs);
+    this.#trace?.end(outcome, status, this.#tries);
     this.#gateway.spool.append(this.#caller.partition, record, this);
   }
 
@@ -501,6 +509,7 @@ export class ForwardedCall implements SpoolWaiter {
     }
     this.#gateway.metrics.inFlight -= 1;
     this.#gateway.metrics.countRefusal(refusal.reason);
+    this.#trace?.end(refusal.reason, status, this.#tries);
     this.onRecorded();
   }
 

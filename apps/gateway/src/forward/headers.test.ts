@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readAnswerHead, requestHeaders, traceparentOf } from "./headers.ts";
+import { readAnswerHead, requestHeaders } from "./headers.ts";
 
 const answer = (...parts: string[]) => readAnswerHead(parts.map((part) => Buffer.from(part, "latin1")));
 
@@ -98,29 +98,5 @@ describe("an answer's head", () => {
 
   it("keeps bytes above 127 as they came", () => {
     expect(answer("X-Name", "caf\xe9").headers).toEqual(["X-Name", "caf\xe9"]);
-  });
-});
-
-describe("traceparent", () => {
-  const trace = "0af7651916cd43dd8448eb211c80319c";
-
-  it("goes on with the caller's trace in a span of its own", () => {
-    const incoming = `00-${trace}-b7ad6b7169203331-01`;
-    expect(traceparentOf(incoming)).toMatch(new RegExp(`^00-${trace}-[0-9a-f]{16}-01$`));
-    expect(traceparentOf(incoming)).not.toBe(incoming);
-  });
-
-  it.each([
-    undefined,
-    "",
-    "garbage",
-    `01-${trace}-b7ad6b7169203331-01`,
-    `00-${trace.toUpperCase()}-b7ad6b7169203331-01`,
-  ])("begins a trace when the caller's is %j", (incoming) => {
-    expect(traceparentOf(incoming)).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
-  });
-
-  it("gives every call another span", () => {
-    expect(new Set(Array.from({ length: 2_000 }, () => traceparentOf(undefined))).size).toBe(2_000);
   });
 });

@@ -1,5 +1,3 @@
-import { randomFillSync } from "node:crypto";
-
 /**
  * Headers on their way through. Hop-by-hop headers (RFC 9110, section 7.6.1) end here in both directions, and so does the
  * caller's key.
@@ -130,21 +128,4 @@ function without(headers: readonly string[], names: ReadonlySet<string>): string
     }
   }
   return kept;
-}
-
-const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})$/;
-const randomPool = Buffer.allocUnsafe(24 * 256);
-let randomOffset = randomPool.length;
-
-/** The `traceparent` of a call (W3C Trace Context): the caller's trace, or a new one, with a span of its own. */
-export function traceparentOf(incoming: string | undefined): string {
-  if (randomOffset === randomPool.length) {
-    randomFillSync(randomPool);
-    randomOffset = 0;
-  }
-  const random = randomPool.toString("hex", randomOffset, randomOffset + 24);
-  randomOffset += 24;
-  const match = incoming === undefined ? null : TRACEPARENT.exec(incoming);
-  if (match === null) return `00-${random.slice(0, 32)}-${random.slice(32)}-00`;
-  return `00-${match[1]}-${random.slice(32)}-${match[2]}`;
 }

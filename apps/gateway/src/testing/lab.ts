@@ -192,6 +192,7 @@ export class Lab {
       env: {
         NODE_ENV: "test",
         LOG_LEVEL: "silent",
+        OTEL_TRACES_SAMPLER_ARG: 0,
         DATABASE_URL: this.databaseUrl,
         REDIS_URL: redisUrl,
         NATS_URL: natsUrl,

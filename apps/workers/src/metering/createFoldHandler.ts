@@ -3,6 +3,7 @@ import type { Database } from "@tollgate/db";
 import type { Clock, Logger } from "@tollgate/kernel";
 import type { JobHandler, PushBus } from "@tollgate/messaging";
 import { foldCalls, SourceGapError } from "@tollgate/services/metering";
+import { SpanKind, withSpan } from "@tollgate/telemetry";
 import { UsageNews } from "./usageNews.ts";
 
 /**
@@ -24,7 +25,9 @@ export function createFoldHandler(options: {
     const partition = batch.source.slice(batch.source.indexOf("/"));
     const turn = (turns.get(partition) ?? Promise.resolve()).then(async () => {
       try {
-        const folded = await foldCalls(database, clock, batch);
+        const folded = await withSpan(`process ${foldCallsJob.name}`, { kind: SpanKind.CONSUMER }, () =>
+          foldCalls(database, clock, batch),
+        );
         const { through } = folded;
         options.onFolded(folded.calls);
         news.add(folded);

@@ -6,6 +6,7 @@ import type { Clock, Logger } from "@tollgate/kernel";
 import { delay } from "@tollgate/kernel";
 import type { JobOrder, PushBus, Queues } from "@tollgate/messaging";
 import { ensureEventStream, publishEvents, readEventStream } from "@tollgate/messaging";
+import { SpanKind, withSpans } from "@tollgate/telemetry";
 import { jobNamed } from "../jobCatalogue.ts";
 import type { OutboxKind, OutboxRow } from "./outboxRows.ts";
 import { beginTerm, findHead, mendStream, readUnsent, stampSent, toEnvelope } from "./outboxRows.ts";
@@ -131,8 +132,10 @@ export class OutboxRelay {
     if (kind === "event" && (connection === undefined || !this.#isStreamReady)) return 0;
     const rows = await readUnsent(this.#options.database, kind, ROWS_MAX);
     if (rows.length === 0 || !this.#maySend(rows, term)) return 0;
-    if (kind === "event") await this.#publish(rows);
-    else await this.#enqueue(rows);
+    const system = kind === "event" ? "nats" : "bullmq";
+    const messages = rows.map(({ name, traceparent }) => ({ name: `send ${name}`, traceparent }));
+    const options = { kind: SpanKind.PRODUCER, attributes: { "messaging.system": system } };
+    await withSpans(messages, options, () => (kind === "event" ? this.#publish(rows) : this.#enqueue(rows)));
     return rows.length;
   }
 

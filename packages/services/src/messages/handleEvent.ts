@@ -3,7 +3,8 @@ import type { ServiceContext } from "../context.ts";
 import { requireService } from "../permissions.ts";
 import type { Consumer } from "./consumers.ts";
 import type { RetryPolicy } from "./parking.ts";
-import { contextOf, describeFailure, findParked, isOutage, parkEvent, runHandler } from "./parking.ts";
+import { contextOf, describeFailure, findParked, isOutage, parkEvent, runHandler, traceEvent } from "./parking.ts";
+import type { ReadEvent } from "./readEvent.ts";
 import { readMessage } from "./readEvent.ts";
 
 /**
@@ -41,6 +42,16 @@ export async function handleEvent({
     return "dead";
   }
   if (!consumer.handlers.has(event.event.subject)) return "ignored";
+  return traceEvent(consumer, event, () => handleKnown(ctx, consumer, event, policy));
+}
+
+/** Runs the handler, or puts the event behind an earlier one of its lane that waits. @throws Error as {@link handleEvent} */
+async function handleKnown(
+  ctx: ServiceContext,
+  consumer: Consumer,
+  event: ReadEvent & { readonly kind: "event" },
+  policy: RetryPolicy,
+): Promise<EventOutcome> {
   const handlerCtx = contextOf(ctx, consumer, event);
   try {
     return await withTransaction(

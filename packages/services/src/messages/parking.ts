@@ -1,5 +1,6 @@
 import { claimEvent, databaseErrorCode, isConnectionFailure, isSerializationConflict, schema } from "@tollgate/db";
 import { newId, TollgateError } from "@tollgate/kernel";
+import { currentTraceparent, nextTraceparent, SpanKind, withSpan } from "@tollgate/telemetry";
 import { and, eq, or } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import type { Consumer, EventHandler } from "./consumers.ts";
@@ -22,6 +23,19 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = {
 
 const ERROR_CHARACTERS_MAX = 1_000;
 
+/** Handles an event as part of the trace that it came from. */
+export function traceEvent<Result>(consumer: Consumer, event: ReadEvent, work: () => Promise<Result>): Promise<Result> {
+  if (event.kind !== "event") return work();
+  const { id, subject, traceparent } = event.event;
+  const attributes = {
+    "messaging.system": "nats",
+    "messaging.destination.name": subject,
+    "messaging.consumer.group.name": consumer.name,
+    "messaging.message.id": id,
+  };
+  return withSpan(`process ${subject}`, { kind: SpanKind.CONSUMER, attributes, traceparent }, work);
+}
+
 /** The context that a handler runs under: the cause of the event goes on in whatever it writes, announces or orders. */
 export function contextOf(ctx: ServiceContext, consumer: Consumer, event: ReadEvent): ServiceContext {
   const cause = event.kind === "event" ? event.event : undefined;
@@ -30,7 +44,7 @@ export function contextOf(ctx: ServiceContext, consumer: Consumer, event: ReadEv
     ...ctx,
     actor: { kind: "system", task: consumer.name },
     requestId,
-    traceparent: cause?.traceparent,
+    traceparent: currentTraceparent() ?? cause?.traceparent ?? nextTraceparent(),
     logger: ctx.logger.child({ consumer: consumer.name, eventId: cause?.id, requestId }),
   };
 }

@@ -4,7 +4,7 @@ import type { ServiceContext } from "../context.ts";
 import { requireService } from "../permissions.ts";
 import type { Consumer } from "./consumers.ts";
 import type { RetryPolicy } from "./parking.ts";
-import { contextOf, describeFailure, isOutage, runHandler } from "./parking.ts";
+import { contextOf, describeFailure, isOutage, runHandler, traceEvent } from "./parking.ts";
 import type { ReadEvent } from "./readEvent.ts";
 import { readEnvelope } from "./readEvent.ts";
 
@@ -29,7 +29,9 @@ export async function retryParkedEvents({
   const due = await retryRead(() => findDue(ctx, names, limit));
   for (const row of due) {
     const consumer = consumers.find(({ name }) => name === row.consumer);
-    if (consumer !== undefined) await retry(ctx, consumer, row, policy);
+    if (consumer === undefined) continue;
+    const event = readEnvelope(row.envelope);
+    await traceEvent(consumer, event, () => retry(ctx, consumer, row, event, policy));
   }
   return due.length;
 }
@@ -55,8 +57,13 @@ function findDue(ctx: ServiceContext, names: readonly string[], limit: number): 
     .limit(limit);
 }
 
-async function retry(ctx: ServiceContext, consumer: Consumer, row: ParkedRow, policy: RetryPolicy): Promise<void> {
-  const event = readEnvelope(row.envelope);
+async function retry(
+  ctx: ServiceContext,
+  consumer: Consumer,
+  row: ParkedRow,
+  event: ReadEvent,
+  policy: RetryPolicy,
+): Promise<void> {
   const handlerCtx = contextOf(ctx, consumer, event);
   try {
     if (event.kind !== "event") throw new Error(event.problem);

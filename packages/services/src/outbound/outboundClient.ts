@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import { SpanKind, withStep } from "@tollgate/telemetry";
 import type { Dispatcher } from "undici";
 import { Agent, request } from "undici";
 import type { Network } from "./addresses.ts";
@@ -70,12 +71,22 @@ export class OutboundClient implements Outbound {
    */
   async send(outgoing: OutboundRequest): Promise<OutboundResponse> {
     const url = parseOutboundUrl(outgoing.url, this.#allowed);
+    const method = outgoing.method ?? "POST";
+    // Neither the path nor the trace: either is the customer's, or would tell them of us.
+    const attributes = { "http.request.method": method, "server.address": url.hostname };
+    return withStep(method, { kind: SpanKind.CLIENT, attributes }, () => this.#send(url, { ...outgoing, method }));
+  }
+
+  async #send(
+    url: URL,
+    outgoing: OutboundRequest & { readonly method: NonNullable<OutboundRequest["method"]> },
+  ): Promise<OutboundResponse> {
     const signal = AbortSignal.timeout(outgoing.timeoutMs ?? TIMEOUT_MS);
     let answer: Dispatcher.ResponseData;
     try {
       answer = await request(url, {
         dispatcher: this.#agent,
-        method: outgoing.method ?? "POST",
+        method: outgoing.method,
         headers: { "user-agent": USER_AGENT, ...outgoing.headers },
         body: outgoing.body ?? null,
         signal,

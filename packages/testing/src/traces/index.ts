@@ -1,0 +1,2 @@
+export type { CollectedSpan, TraceCollector } from "./startTraceCollector.ts";
+export { startTraceCollector } from "./startTraceCollector.ts";
