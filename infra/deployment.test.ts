@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { parser as promql } from "@prometheus-io/lezer-promql";
+import { sellerEnv } from "@tollgate/kernel";
 import { Ajv2019 } from "ajv/dist/2019.js";
 import { describe, expect, it } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
@@ -17,6 +18,7 @@ interface Manifest {
   readonly metadata: { readonly name: string };
   // biome-ignore lint/suspicious/noExplicitAny: a manifest is whatever its schema says, which the first test checks
   readonly spec?: any;
+  readonly data?: Readonly<Record<string, string>>;
 }
 
 const MANIFESTS: readonly { readonly file: string; readonly manifest: Manifest }[] = readdirSync(
@@ -131,6 +133,15 @@ describe("Compose", () => {
     const example = [...read("compose.env.example").matchAll(/^([A-Z_]+)=/gm)].map(([, name]) => name);
     expect(example).toEqual(expect.arrayContaining([...new Set(wanted)]));
   });
+});
+
+it("whoever deploys is asked for the currency and the seller, with Kubernetes as with Compose", () => {
+  const wanted = ["STRIPE_CURRENCY", ...Object.keys(sellerEnv)];
+  expect(Object.keys(ofKind("ConfigMap")[0]?.data ?? {})).toEqual(expect.arrayContaining(wanted));
+  for (const name of wanted) {
+    expect(read("compose.yaml")).toContain(`  ${name}: \${${name}:-`);
+    expect(read("compose.env.example")).toContain(`\n${name}=`);
+  }
 });
 
 interface Step {

@@ -1,5 +1,5 @@
 import { emailInput } from "@tollgate/contracts";
-import { commonEnv, parseEnv, parseMicros, splitList, toMasterKeys } from "@tollgate/kernel";
+import { commonEnv, parseEnv, parseMicros, sellerEnv, splitList, toMasterKeys } from "@tollgate/kernel";
 import { z } from "zod";
 
 /** `name=token,name=token`: who may call as a service, and with what. */
@@ -48,6 +48,7 @@ export const serviceEnv = {
 
 const apiSchema = z.object({
   ...serviceEnv,
+  ...sellerEnv,
   QUEUE_PREFIX: z.string().default("tollgate"),
   SERVICE_TOKENS: serviceTokensSchema,
   API_HOST: z.string().min(1).default("127.0.0.1"),

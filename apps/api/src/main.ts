@@ -1,6 +1,6 @@
 import { createEtcdStore } from "@tollgate/config";
 import { createDatabase } from "@tollgate/db";
-import { createLogger, delay, systemClock } from "@tollgate/kernel";
+import { createLogger, delay, systemClock, toSeller } from "@tollgate/kernel";
 import { PushBus, RateGate, RedisRateStore } from "@tollgate/messaging";
 import { settingsFrom } from "@tollgate/services";
 import { openConfig } from "@tollgate/services/admin";
@@ -39,7 +39,11 @@ const config = openConfig({
   defaults: { ...settingDefaultsOf(env), logLevel: env.LOG_LEVEL },
 });
 await config.waitUntilKnown(SETTINGS_WAIT_MS);
-const settings = settingsFrom(fixedSettingsOf(env), config);
+const seller = toSeller(env);
+const settings = settingsFrom(
+  { ...fixedSettingsOf(env), ...(seller === undefined ? {} : { seller }), currency: env.STRIPE_CURRENCY },
+  config,
+);
 const tokenIssuer = createTokenIssuer({ database, settings, clock });
 const bus = new PushBus({ url: env.NATS_URL, name: "api", logger });
 const rateStore = new RedisRateStore({

@@ -5,7 +5,7 @@ import type { QueueName } from "@tollgate/contracts";
 import { QUEUES } from "@tollgate/contracts";
 import { createDatabase } from "@tollgate/db";
 import type { Clock, Logger } from "@tollgate/kernel";
-import { newId } from "@tollgate/kernel";
+import { newId, toSeller } from "@tollgate/kernel";
 import type { JobOrigin } from "@tollgate/messaging";
 import { createQueueWorker, PushBus, Queues } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
@@ -72,8 +72,11 @@ export async function createWorkers(options: {
   const relay = new OutboxRelay({ database, bus, queues, clock, logger, leadership });
   const metrics = createMetrics(database);
   const config = openConfig({ store: etcd, database, clock, logger, defaults: { logLevel: env.LOG_LEVEL } });
+  const seller = toSeller(env);
   const settings = settingsFrom(
     {
+      ...(seller === undefined ? {} : { seller }),
+      currency: env.STRIPE_CURRENCY,
       masterSecret: env.TOLLGATE_SECRET,
       publicApiUrl: env.PUBLIC_API_URL,
       publicGatewayUrl: env.PUBLIC_GATEWAY_URL,

@@ -1,9 +1,10 @@
-import { commonEnv, parseEnv, splitList } from "@tollgate/kernel";
+import { commonEnv, parseEnv, sellerEnv, splitList } from "@tollgate/kernel";
 import { z } from "zod";
 
 /** What a worker reads from its environment, once, at start. */
 const workersEnvSchema = z.object({
   ...commonEnv,
+  ...sellerEnv,
   TOLLGATE_SECRET: z.string().min(32),
   PUBLIC_API_URL: z.url(),
   PUBLIC_GATEWAY_URL: z.url(),

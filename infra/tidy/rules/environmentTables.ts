@@ -59,15 +59,19 @@ function readTable(tree: SourceTree, app: string): Map<string, { shown: string; 
   return rows;
 }
 
-/** The variables of all schemas in an env.ts, its spreads included. */
-export function declaredVariables(tree: SourceTree, file: string): Variable[] {
+/**
+ * The variables of all schemas in an env.ts, and those that it spreads from the common one; or those of one part of a file,
+ * which a declaration names.
+ */
+export function declaredVariables(tree: SourceTree, file: string, part?: string): Variable[] {
   const variables = new Map<string, Variable>();
-  for (const node of walk(tree.program(file))) {
+  for (const node of walk(part === undefined ? tree.program(file) : declarationOf(tree, file, part))) {
     if (node.type !== "ObjectExpression") continue;
     for (const property of childrenOf(node, "properties")) {
-      if (property.type === "SpreadElement" && nameOf(childOf(property, "argument")) === "commonEnv") {
-        if (file === COMMON) continue;
-        for (const variable of declaredVariables(tree, COMMON)) variables.set(variable.name, variable);
+      const spread = property.type === "SpreadElement" ? nameOf(childOf(property, "argument")) : undefined;
+      // What a file spreads of its own is a schema of the file, which is looked at anyway.
+      if (spread !== undefined && file !== COMMON && findDeclaration(tree, file, spread) === undefined) {
+        for (const variable of declaredVariables(tree, COMMON, spread)) variables.set(variable.name, variable);
       }
       const name = nameOf(childOf(property, "key"));
       const value = childOf(property, "value");
@@ -77,6 +81,15 @@ export function declaredVariables(tree: SourceTree, file: string): Variable[] {
     }
   }
   return [...variables.values()];
+}
+
+const findDeclaration = (tree: SourceTree, file: string, name: string): SyntaxNode | undefined =>
+  walk(tree.program(file)).find((node) => node.type === "VariableDeclarator" && nameOf(childOf(node, "id")) === name);
+
+function declarationOf(tree: SourceTree, file: string, name: string): SyntaxNode {
+  const declared = findDeclaration(tree, file, name);
+  if (declared === undefined) throw new Error(`${file} declares no ${name}`);
+  return declared;
 }
 
 /**
@@ -95,9 +108,7 @@ function shownDefault(tree: SourceTree, file: string, value: SyntaxNode): string
     return given === "" ? "empty" : given;
   }
   const named = nameOf(value.type === "Identifier" ? value : undefined);
-  const declared = walk(tree.program(file)).find(
-    (node) => node.type === "VariableDeclarator" && named !== undefined && nameOf(childOf(node, "id")) === named,
-  );
+  const declared = named === undefined ? undefined : findDeclaration(tree, file, named);
   const schema = declared === undefined ? undefined : childOf(declared, "init");
   return schema === undefined ? "required" : shownDefault(tree, file, schema);
 }

@@ -53,6 +53,8 @@ export const adjustmentDto = z.object({
   visible: z.boolean(),
   /** The grant that a credit made. */
   grantId: z.string().nullable(),
+  /** The payment provider's receipt, where a payment made this credit and there is one. */
+  receiptUrl: z.string().nullable(),
   createdAt: z.date(),
 });
 export type Adjustment = z.infer<typeof adjustmentDto>;
@@ -120,7 +122,10 @@ export const reverseInput = z.object({
 
 export const setLowBalanceAlertInput = z.object({
   billingAccountId: idSchema("billingAccount"),
-  /** What is available falling below this is announced; null turns it off. */
+  /**
+   * What is available falling below this is announced; null turns it off. An account that never said either is told at
+   * the deployment's setting `lowBalanceMicros`.
+   */
   thresholdMicros: positiveMicrosInput.nullable(),
 });
 export const lowBalanceAlertDto = z.object({
@@ -170,7 +175,7 @@ export const balanceDebited = defineEvent(
     micros: microsText,
   }),
 );
-/** What is available has fallen below the threshold that the account's admins set. Once for each crossing. */
+/** What is available has fallen below the account's threshold, or the deployment's. Once for each crossing. */
 export const balanceLow = defineEvent(
   "balance.low",
   z.object({ billingAccountId: z.string(), available: microsText, threshold: microsText }),

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { z } from "zod";
 import type { EventSubject } from "./index.ts";
 import * as contracts from "./index.ts";
-import { EVENT_PARTITIONS, EVENTS, laneOf, partitionOf } from "./index.ts";
+import { EVENT_PARTITIONS, EVENTS, laneOf, partitionOf, WEBHOOK_EVENTS } from "./index.ts";
 
 const isEvent = (value: unknown): value is { subject: string; schema: unknown } =>
   typeof value === "object" && value !== null && "subject" in value && "schema" in value;
@@ -21,6 +21,13 @@ describe("the catalogue of events", () => {
     expect(EVENTS.map(({ subject }) => subject).sort()).toEqual(defined.map(({ subject }) => subject).sort());
     expect(new Set(EVENTS.map(({ subject }) => subject)).size).toBe(EVENTS.length);
     expect(missing).toEqual([]);
+  });
+
+  it("has every event that webhooks promise, with every field that they promise", () => {
+    for (const { type, data } of WEBHOOK_EVENTS) {
+      const known = EVENTS.find(({ subject }) => subject === type);
+      expect(Object.keys(known?.schema.shape ?? {}), type).toEqual(expect.arrayContaining(Object.keys(data.shape)));
+    }
   });
 
   it("keeps everything about a project in its lane, whoever else is named", () => {

@@ -136,7 +136,7 @@ export type LiveUsage = z.infer<typeof liveUsageDto>;
 
 export const traceInput = z.object({ callId: idSchema("call") });
 
-/** A call from the gateway to the grant that paid for it. What has not happened yet is null. */
+/** A call from the gateway to the grant that paid for it and the invoice. What has not happened yet is null. */
 export const traceDto = z.object({
   call: callDto,
   projectId: z.string(),
@@ -154,6 +154,16 @@ export const traceDto = z.object({
     .nullable(),
   /** The grants that the settlement took from. */
   grants: z.array(z.object({ grantId: z.string(), source: z.string(), amountMicros: microsOutput })),
+  /** The invoice's line that the statement's line is part of. */
+  invoice: z
+    .object({
+      invoiceId: z.string(),
+      number: z.string().nullable(),
+      line: z.int(),
+      description: z.string(),
+      amountMicros: microsOutput,
+    })
+    .nullable(),
 });
 export type Trace = z.infer<typeof traceDto>;
 

@@ -26,6 +26,23 @@ const key = z.object({ keyId: z.string(), projectId: z.string() });
 const project = z.object({ projectId: z.string() });
 const member = project.extend({ customerId: z.string() });
 const account = z.object({ billingAccountId: z.string(), transactionId: z.string(), micros: z.string() });
+const wallet = z.object({ billingAccountId: z.string(), available: z.string() });
+const invoice = z.object({
+  billingAccountId: z.string(),
+  invoiceId: z.string(),
+  kind: z.string(),
+  number: z.string().nullable(),
+  total: z.string(),
+  due: z.string(),
+});
+const payment = z.object({
+  billingAccountId: z.string(),
+  paymentId: z.string(),
+  kind: z.string(),
+  amountCents: z.int(),
+  currency: z.string(),
+});
+const card = z.object({ billingAccountId: z.string(), cardId: z.string(), brand: z.string(), last4: z.string() });
 
 export const WEBHOOK_EVENTS = [
   event("keys.generated", "A key was made", key),
@@ -44,6 +61,29 @@ export const WEBHOOK_EVENTS = [
   event("projects.spendCapChanged", "The monthly cap of a project changed", project),
   event("balance.credited", "Credit was added to the wallet", account.extend({ source: z.string() })),
   event("balance.debited", "Credit was taken from the wallet", account.extend({ kind: z.string() })),
+  event("balance.low", "The wallet fell below its threshold", wallet.extend({ threshold: z.string() })),
+  event("balance.exhausted", "The wallet is empty: calls that cost are refused", wallet),
+  event(
+    "balance.topUpFailed",
+    "An automatic top-up was declined",
+    z.object({ billingAccountId: z.string(), paymentId: z.string(), failureCode: z.string(), isOff: z.boolean() }),
+  ),
+  event("billing.invoiceFinalized", "An invoice or a credit note was made", invoice),
+  event("billing.invoicePaid", "An invoice is paid", invoice),
+  event("payments.succeeded", "A payment came in and is credit now", payment),
+  event("payments.failed", "A payment did not come in", payment.extend({ failureCode: z.string() })),
+  event(
+    "payments.refunded",
+    "A payment was given back",
+    payment.extend({ refundId: z.string(), refundedCents: z.int() }),
+  ),
+  event(
+    "payments.disputed",
+    "A cardholder disputes a payment, or the dispute is decided",
+    payment.extend({ disputeId: z.string(), disputedCents: z.int(), status: z.string(), reason: z.string() }),
+  ),
+  event("payments.methodAdded", "A card was added", card),
+  event("payments.methodRemoved", "A card was removed", card),
 ] as const satisfies readonly WebhookEventDefinition[];
 
 export type WebhookSubject = (typeof WEBHOOK_EVENTS)[number]["type"];

@@ -48,3 +48,20 @@ export const commonEnv = {
   /** The part of all traces that is recorded; the same for every process. */
   OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(0.05),
 };
+
+/** Who invoices are from, for the processes that make invoices; {@link toSeller} puts it together. */
+export const sellerEnv = {
+  SELLER_NAME: z.string().max(200).optional(),
+  SELLER_ADDRESS_LINE1: z.string().max(200).optional(),
+  SELLER_ADDRESS_LINE2: z.string().max(200).optional(),
+  SELLER_CITY: z.string().max(200).optional(),
+  SELLER_REGION: z.string().max(200).optional(),
+  SELLER_POSTAL_CODE: z.string().max(200).optional(),
+  SELLER_COUNTRY: z
+    .string()
+    .regex(/^([A-Z]{2})?$/, { error: "Must be a country code of two letters" })
+    .optional(),
+  SELLER_TAX_ID: z.string().max(200).optional(),
+  /** Compose passes what is not set as an empty text. */
+  SELLER_EMAIL: z.union([z.literal(""), z.email()]).optional(),
+};

@@ -9,3 +9,4 @@ export * from "./logger.ts";
 export * from "./money.ts";
 export * from "./periods.ts";
 export * from "./seal.ts";
+export * from "./seller.ts";

@@ -4,3 +4,4 @@ export { type HostileInput, hostileInputs, hostileJson } from "./security/hostil
 export { createTestDatabase, type TestDatabase } from "./testDatabase.ts";
 export { createTestNamespace, type TestNamespace } from "./testNamespace.ts";
 export { type TestRun, testUrls } from "./testRun.ts";
+export * from "./testSize.ts";

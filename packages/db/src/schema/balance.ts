@@ -113,7 +113,7 @@ export const grantConsumptions = pgTable(
  */
 export const balanceLevels = pgTable("balance_levels", {
   billingAccountId: id("billing_account_id").primaryKey(),
-  /** Null when nobody asked. */
+  /** Null when nobody asked: then the deployment's default is it. Zero when they want to hear nothing. */
   thresholdMicros: micros("threshold_micros"),
   isLow: boolean("is_low").notNull().default(false),
   isExhausted: boolean("is_exhausted").notNull().default(false),

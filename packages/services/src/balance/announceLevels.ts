@@ -1,6 +1,5 @@
 import { balanceExhausted, balanceLow } from "@tollgate/contracts";
 import { appendEvent, schema, withTransaction } from "@tollgate/db";
-import { toMicros } from "@tollgate/kernel";
 import { sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import { requireService } from "../permissions.ts";
@@ -10,7 +9,9 @@ const WALLETS_PER_TRANSACTION = 500;
 interface Crossing extends Record<string, unknown> {
   readonly id: string;
   readonly available: string;
-  readonly threshold: string | null;
+  readonly threshold: string;
+  readonly is_low: boolean;
+  readonly is_exhausted: boolean;
   readonly was_low: boolean;
   readonly was_exhausted: boolean;
 }
@@ -36,46 +37,45 @@ export async function announceLevels({
 }
 
 async function announcePage(ctx: ServiceContext): Promise<{ found: number; announced: number }> {
+  const byDefault = ctx.settings.lowBalanceMicros.toString();
   const owned = sql`b.limit_amount + b.overdraft - b.used`;
-  const isLow = sql`(l.threshold_micros is not null and ${owned} < l.threshold_micros)`;
+  const threshold = sql`coalesce(l.threshold_micros, ${byDefault}::int8)`;
   const rows = await ctx.db.execute<Crossing>(sql`
-    select b.billing_account_id as id, ${owned} as available, l.threshold_micros as threshold,
-      coalesce(l.is_low, false) as was_low, coalesce(l.is_exhausted, false) as was_exhausted
-    from budgets as b left join balance_levels as l on l.billing_account_id = b.billing_account_id
-    where b.kind = 'wallet' and (
-      coalesce(l.is_low, false) <> ${isLow}
-      or (coalesce(l.is_exhausted, false) <> (${owned} <= 0)
-        -- A wallet that never held anything has not run out of it.
-        and exists (select 1 from grants as g where g.billing_account_id = b.billing_account_id)))
+    select w.*
+    from (
+      select b.billing_account_id as id, ${owned} as available, ${threshold} as threshold,
+        coalesce(l.is_low, false) as was_low, coalesce(l.is_exhausted, false) as was_exhausted,
+        ${owned} < ${threshold} and (${threshold} > 0) and (l.threshold_micros is not null
+          -- Without a threshold of its own, an account that never had as much has not fallen below it.
+          or coalesce(l.is_low, false)
+          or (select sum(g.amount_micros) from grants as g where g.billing_account_id = b.billing_account_id)
+            >= ${byDefault}::int8) as is_low,
+        ${owned} <= 0 and (coalesce(l.is_exhausted, false)
+          -- A wallet that never held anything has not run out of it.
+          or exists (select 1 from grants as g where g.billing_account_id = b.billing_account_id)) as is_exhausted
+      from budgets as b left join balance_levels as l on l.billing_account_id = b.billing_account_id
+      where b.kind = 'wallet'
+    ) as w
+    where w.is_low <> w.was_low or w.is_exhausted <> w.was_exhausted
     limit ${WALLETS_PER_TRANSACTION}`);
   let announced = 0;
-  const levels = rows.map((row) => {
-    const available = BigInt(row.available);
-    const threshold = row.threshold === null ? null : BigInt(row.threshold);
-    return {
-      row,
-      available,
-      threshold,
-      isLow: threshold !== null && available < threshold,
-      isExhausted: available <= 0n,
-    };
-  });
-  for (const { row, available, threshold, isLow, isExhausted } of levels) {
-    const about = { billingAccountId: row.id, available: available.toString() };
-    if (isLow && !row.was_low) await appendEvent(ctx, balanceLow, { ...about, threshold: String(threshold) });
-    if (isExhausted && !row.was_exhausted) await appendEvent(ctx, balanceExhausted, about);
-    announced += Number(isLow && !row.was_low) + Number(isExhausted && !row.was_exhausted);
+  for (const row of rows) {
+    const about = { billingAccountId: row.id, available: row.available };
+    const isNewlyLow = row.is_low && !row.was_low;
+    const isNewlyExhausted = row.is_exhausted && !row.was_exhausted;
+    if (isNewlyLow) await appendEvent(ctx, balanceLow, { ...about, threshold: row.threshold });
+    if (isNewlyExhausted) await appendEvent(ctx, balanceExhausted, about);
+    announced += Number(isNewlyLow) + Number(isNewlyExhausted);
   }
-  if (levels.length > 0) {
+  if (rows.length > 0) {
     const updatedAt = ctx.clock.now();
     await ctx.db
       .insert(schema.balanceLevels)
       .values(
-        levels.map(({ row, threshold, isLow, isExhausted }) => ({
+        rows.map((row) => ({
           billingAccountId: row.id,
-          thresholdMicros: threshold === null ? null : toMicros(threshold),
-          isLow,
-          isExhausted,
+          isLow: row.is_low,
+          isExhausted: row.is_exhausted,
           updatedAt,
         })),
       )

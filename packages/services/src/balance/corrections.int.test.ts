@@ -1,4 +1,5 @@
 import { schema } from "@tollgate/db";
+import type { Micros } from "@tollgate/kernel";
 import { newId, TollgateError } from "@tollgate/kernel";
 import { and, eq, inArray } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -154,6 +155,30 @@ test("a reversed credit is taken from its own grant first, whole or not at all, 
   expect(await reasonOf(reverse(await newAccount(), spent.id))).toBe("transaction_not_found");
   expect(await reasonOf(reverse(account, done.id))).toBe("not_reversible");
   await expectBooksToBalance();
+});
+
+test("an account without a threshold is told at the deployment's, if it ever had as much and has not turned it off", async () => {
+  const accounts = [await newAccount(), await newAccount(), await newAccount(), await newAccount()] as const;
+  const [usual, poor, silent, own] = accounts;
+  for (const account of [usual, silent, own]) await credit(account, 1_000);
+  await credit(poor, 90);
+  const set = ({ billingAccountId }: { billingAccountId: string }, thresholdMicros: Micros | null) =>
+    setLowBalanceAlert({ ctx: operator(), input: { billingAccountId, thresholdMicros } });
+  await set(silent, null);
+  await set(own, micros(10));
+  for (const account of [usual, silent, own]) {
+    await makeCalls(fixture, [
+      { ...account, endpointId: "ep_00000001", at: fixture.clock.now(), chargedMicros: micros(950) },
+    ]);
+  }
+  const ctx = fixture.as(SYSTEM, { lowBalanceMicros: 100n });
+  await announceLevels({ ctx });
+  await announceLevels({ ctx });
+  const rows = await fixture.as().db.select().from(schema.outbox).where(eq(schema.outbox.name, "balance.low"));
+  const told = rows.map((row) => row.payload["billingAccountId"]);
+  expect(accounts.map(({ billingAccountId }) => told.filter((id) => id === billingAccountId).length)).toEqual([
+    1, 0, 0, 0,
+  ]);
 });
 
 test("running low and running empty are announced once a crossing, by however many who look", async () => {

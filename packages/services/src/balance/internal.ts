@@ -10,7 +10,8 @@ import type { ServiceContext } from "../context.ts";
 import type { Consumption } from "./grantOrder.ts";
 
 /** What every movement of money is made of. Nothing here checks who is asking, and all of it runs inside a transaction. */
-const { billingAccounts, budgets, grantConsumptions, grants, ledgerEntries, ledgerTransactions, tiers } = schema;
+const { billingAccounts, budgets, grantConsumptions, grants, ledgerEntries, ledgerTransactions, payments, tiers } =
+  schema;
 
 export type TransactionRow = typeof ledgerTransactions.$inferSelect;
 export type WalletRow = typeof budgets.$inferSelect;
@@ -215,6 +216,10 @@ export async function toAdjustments(
     .from(grants)
     .where(and(eq(grants.billingAccountId, billingAccountId), inArray(grants.transactionId, ids)))
     .orderBy(asc(grants.id));
+  const paid = await ctx.db
+    .select({ transactionId: payments.creditTransactionId, receiptUrl: payments.receiptUrl })
+    .from(payments)
+    .where(and(eq(payments.billingAccountId, billingAccountId), inArray(payments.creditTransactionId, ids)));
   return transactions.map((transaction) => ({
     id: transaction.id,
     billingAccountId,
@@ -225,6 +230,7 @@ export async function toAdjustments(
     reference: transaction.reference,
     visible: transaction.isVisible,
     grantId: made.find((grant) => grant.transactionId === transaction.id)?.id ?? null,
+    receiptUrl: paid.find((payment) => payment.transactionId === transaction.id)?.receiptUrl ?? null,
     createdAt: transaction.createdAt,
   }));
 }

@@ -1,7 +1,7 @@
 import { createDatabase, withTransaction } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
 import { newId, TollgateError } from "@tollgate/kernel";
-import { FaultProxy } from "@tollgate/testing";
+import { FaultProxy, testSize } from "@tollgate/testing";
 import type { SQL } from "drizzle-orm";
 import { sql } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -24,9 +24,11 @@ import {
  * drops connections before and after COMMIT. The model is a number for each account and the outcome of each key.
  */
 /** More are run with `LEDGER_OPERATIONS=10000 npx vitest run ledgerFaults`. */
-const { LEDGER_OPERATIONS = "150" } = (import.meta as unknown as { env: Record<string, string | undefined> }).env;
-const OPERATIONS = Number(LEDGER_OPERATIONS);
+const OPERATIONS = testSize("LEDGER_OPERATIONS", 150);
+/** A second for each is many times what it takes; the rest is for the books at the end. */
+const TIMEOUT_MS = 300_000 + OPERATIONS * 1_000;
 const CONNECTIONS = 8;
+const PROGRESS_OPERATIONS = 500;
 const ACCOUNTS = 12;
 const HOUR_MS = 3_600_000;
 
@@ -64,7 +66,7 @@ async function insist<Result>(work: () => Promise<Result>): Promise<Result | Tol
   }
 }
 
-test("random movements under faults happen once each, and the books balance", { timeout: 900_000 }, async () => {
+test("random movements under faults happen once each, and the books balance", { timeout: TIMEOUT_MS }, async () => {
   const database = createDatabase({ url: proxy.url, connectionsMax: CONNECTIONS, applicationName: "ledger-faults" });
   const through = (ctx: ServiceContext): ServiceContext => ({ ...ctx, database, db: database.db });
   const accounts = await Promise.all(
@@ -160,6 +162,8 @@ test("random movements under faults happen once each, and the books balance", { 
       done += 1;
       injectFault();
       await perform();
+      // A run of an hour says that it is alive.
+      if (done % PROGRESS_OPERATIONS === 0) console.info(`${done} movements of ${OPERATIONS}`);
     }
   }
   /** About every third operation meets a fault, however fast the machine is. */

@@ -1,6 +1,7 @@
 import type { LowBalanceAlert, setLowBalanceAlertInput } from "@tollgate/contracts";
 import { balanceLowAlertSet } from "@tollgate/contracts";
 import { appendEvent, schema, withTransaction, writeAudit } from "@tollgate/db";
+import { ZERO_MICROS } from "@tollgate/kernel";
 import { sql } from "drizzle-orm";
 import type { z } from "zod";
 import type { Verb } from "../context.ts";
@@ -17,7 +18,8 @@ export async function setLowBalanceAlert({
     async (ctx) => {
       const updatedAt = ctx.clock.now();
       const { balanceLevels } = schema;
-      const { thresholdMicros } = input;
+      // Nothing falls below zero, so zero is silence; null would be the deployment's default.
+      const thresholdMicros = input.thresholdMicros ?? ZERO_MICROS;
       await ctx.db
         .insert(balanceLevels)
         .values({ billingAccountId: input.billingAccountId, thresholdMicros, updatedAt })
@@ -37,7 +39,7 @@ export async function setLowBalanceAlert({
       });
       await appendEvent(ctx, balanceLowAlertSet, {
         billingAccountId: input.billingAccountId,
-        threshold: thresholdMicros?.toString() ?? null,
+        threshold: input.thresholdMicros?.toString() ?? null,
       });
       return input;
     },

@@ -7,8 +7,9 @@ import { dieWhile } from "../../test/dyingProcess.ts";
 import type { ServiceFixture } from "../../test/serviceFixture.ts";
 import { createServiceFixture, customerActor, OPERATOR, SYSTEM } from "../../test/serviceFixture.ts";
 import { openMail, PASSWORD, signUp } from "../../test/signUp.ts";
-import { micros } from "../../test/usageFixture.ts";
+import { makeCalls, micros } from "../../test/usageFixture.ts";
 import { creditWallet } from "../balance/creditWallet.ts";
+import { closePeriod, getInvoice, readAccount, updateAccount } from "../billing/index.ts";
 import { checkBooks } from "../checks/index.ts";
 import { generateKey, hashKey, loadKeyRecord } from "../keys/index.ts";
 import { track } from "../onboarding/index.ts";
@@ -162,6 +163,43 @@ describe("the erasure", () => {
     expect(await erase(person.id)).toBe("erased");
     await expectNothingLeft(person);
     expect(await eventsOf("customerId", person.id)).toContain("customers.erased");
+  });
+
+  test("leaves invoices with their numbers and amounts, and with nobody's name or address", async () => {
+    const person = await newPerson();
+    const { billingAccountId } = person;
+    const address = {
+      line1: "1 Private Lane",
+      line2: null,
+      city: "Berlin",
+      region: null,
+      postalCode: "10115",
+      country: "DE",
+    };
+    const party = { name: person.name, address, taxId: "DE123456789", invoiceEmail: person.email };
+    await updateAccount({ ctx: fixture.as(OPERATOR), input: { billingAccountId, ...party } });
+    await makeCalls(fixture, [
+      {
+        billingAccountId,
+        projectId: person.projectId,
+        endpointId: "ep_00000001",
+        at: fixture.clock.now(),
+        chargedMicros: micros(70),
+      },
+    ]);
+    fixture.clock.advanceMs(40 * DAY_MS);
+    const at = fixture.clock.now();
+    const { invoice } = await closePeriod({ ctx: fixture.as(OPERATOR), input: { billingAccountId, at } });
+    expect(invoice?.customer).toMatchObject({ name: person.name, address, email: person.email });
+    await deleteCustomer({ ctx: fixture.as(OPERATOR), input: { id: person.id, force: true } });
+    await erase(person.id);
+    const read = { ctx: fixture.as(OPERATOR), input: { invoiceId: invoice?.id ?? "", format: "json" as const } };
+    expect((await getInvoice(read)).invoice).toEqual({
+      ...invoice,
+      customer: { name: "Erased", address: null, taxId: null, email: null },
+    });
+    const account = await readAccount({ ctx: fixture.as(OPERATOR), input: { billingAccountId } });
+    expect(account).toMatchObject({ name: "Erased", address: null, taxId: null, invoiceEmail: null });
   });
 
   test("keeps the books, and tells the operator of credit that nobody can spend any more", async () => {

@@ -32,6 +32,7 @@ const credited = async (): Promise<Adjustment> => ({
   reference: "Welcome credit",
   visible: true,
   grantId: "grt_1",
+  receiptUrl: null,
   createdAt: fixture.clock.now(),
 });
 

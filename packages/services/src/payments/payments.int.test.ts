@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { OPERATOR, SYSTEM } from "../../test/serviceFixture.ts";
 import type { PayingAccount, StripeFixture } from "../../test/stripeFixture.ts";
 import { createStripeFixture } from "../../test/stripeFixture.ts";
-import { decrementBalance, readBalance } from "../balance/index.ts";
+import { decrementBalance, listAdjustments, readBalance } from "../balance/index.ts";
 import { checkBooks } from "../checks/index.ts";
 import {
   chargeCard,
@@ -58,6 +58,9 @@ const charge = (account: PayingAccount, cardId: string, options: { amountCents?:
 const balanceOf = async (account: PayingAccount): Promise<bigint> =>
   (await readBalance({ ctx: fixture.as(SYSTEM), input: { billingAccountId: account.billingAccountId } })).balance;
 
+const adjustmentsOf = async ({ admin, billingAccountId }: PayingAccount) =>
+  (await listAdjustments({ ctx: fixture.as(admin), input: { billingAccountId, limit: 50 } })).items;
+
 async function eventsOf(account: PayingAccount, subject: string): Promise<Record<string, unknown>[]> {
   const rows = await fixture
     .as()
@@ -92,6 +95,9 @@ describe("chargeCard", () => {
     expect(await eventsOf(account, "payments.succeeded")).toHaveLength(1);
     const mails = await fixture.as().db.select().from(schema.emails).where(eq(schema.emails.template, "receipt"));
     expect(mails.filter((mail) => mail.idempotencyKey.includes(payment.id))).toHaveLength(1);
+    const [credit] = await adjustmentsOf(account);
+    expect(credit).toMatchObject({ amountMicros: 20_000_000n, receiptUrl: payment.receiptUrl });
+    expect(credit?.receiptUrl).toMatch(/^https?:/);
   });
 
   test("the same key from ten requests at once is one payment", async () => {

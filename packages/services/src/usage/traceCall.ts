@@ -8,11 +8,12 @@ import { requireMember } from "../permissions.ts";
 import type { CallRow } from "./internal.ts";
 import { HOUR_MS, readNamedEndpoints, toCall } from "./internal.ts";
 
-const { calls, grantConsumptions, grants, ledgerEntries, usageBatches } = schema;
+const { calls, grantConsumptions, grants, invoiceEntries, invoiceLines, invoices, ledgerEntries, usageBatches } =
+  schema;
 
 /**
- * Follows a call: the batch it was folded in, the statement's line that it is part of, and the grants that were spent.
- * A call that is not posted yet has no line.
+ * Follows a call: the batch it was folded in, the statement's line that it is part of, the grants that were spent, and the
+ * invoice's line. A call that is not posted yet has no line, and one whose period is not closed yet no invoice.
  * @throws TollgateError UNAUTHORIZED; NOT_FOUND, also for a call of a project that is not the caller's
  */
 export async function traceCall({ ctx, input }: Verb<z.output<typeof traceInput>>): Promise<Trace> {
@@ -48,7 +49,38 @@ export async function traceCall({ ctx, input }: Verb<z.output<typeof traceInput>
     },
     ledger,
     grants: spent,
+    invoice: ledger === null ? null : await findInvoiceLine(ctx, call, ledger),
   };
+}
+
+/** Lines of the ledger with the same project, endpoint and price are one line of the invoice. */
+async function findInvoiceLine(
+  ctx: ServiceContext,
+  call: CallRow,
+  ledger: NonNullable<Trace["ledger"]>,
+): Promise<Trace["invoice"]> {
+  const [found] = await ctx.db
+    .select({
+      invoiceId: invoices.id,
+      number: invoices.number,
+      line: invoiceLines.line,
+      description: invoiceLines.description,
+      amountMicros: invoiceLines.amountMicros,
+    })
+    .from(invoiceEntries)
+    .innerJoin(invoices, eq(invoices.id, invoiceEntries.invoiceId))
+    .innerJoin(invoiceLines, eq(invoiceLines.invoiceId, invoices.id))
+    .where(
+      and(
+        eq(invoiceEntries.transactionId, ledger.transactionId),
+        eq(invoiceEntries.line, ledger.line),
+        eq(invoiceLines.projectId, call.projectId),
+        eq(invoiceLines.endpointId, call.endpointId),
+        eq(invoiceLines.unitPriceMicros, call.unitPriceMicros),
+      ),
+    )
+    .limit(1);
+  return found ?? null;
 }
 
 /** A stranger's call is as unknown as one that never was. */

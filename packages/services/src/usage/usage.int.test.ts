@@ -4,10 +4,11 @@ import { newId, TollgateError } from "@tollgate/kernel";
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ServiceFixture } from "../../test/serviceFixture.ts";
-import { createServiceFixture, insertMember, insertProject, SYSTEM } from "../../test/serviceFixture.ts";
+import { createServiceFixture, insertMember, insertProject, OPERATOR, SYSTEM } from "../../test/serviceFixture.ts";
 import type { MadeCall } from "../../test/usageFixture.ts";
 import { makeCalls, micros } from "../../test/usageFixture.ts";
 import { creditWallet, settleAccount } from "../balance/index.ts";
+import { closePeriod } from "../billing/index.ts";
 import { endpointFreeBudgetId, tierFreeBudgetId } from "../budgets/index.ts";
 import { publishApi } from "../catalog/index.ts";
 import { listCalls, readMonthly, readMonthlyTotal, readUsage, traceCall } from "./index.ts";
@@ -267,11 +268,23 @@ test("a call is traced from its batch to the statement's line and the grant that
     batch: { sequence: 1, calls: 2 },
     ledger: { transactionId: onTime.transactionId, amountMicros: -20n },
     grants: [{ grantId, source: "paid", amountMicros: 30n }],
+    invoice: null,
   });
   expect((await traceCall({ ctx: viewer, input: { callId: first } })).ledger?.transactionId).toBe(onTime.transactionId);
   expect((await traceCall({ ctx: viewer, input: { callId: late } })).ledger).toMatchObject({
     transactionId: later.transactionId,
     amountMicros: -10n,
+  });
+  fixture.clock.advanceMs(40 * 24 * HOUR_MS);
+  const closed = await closePeriod({ ctx: fixture.as(OPERATOR), input: { billingAccountId, at: fixture.clock.now() } });
+  const line = closed.invoice?.lines.find(({ unitPriceMicros }) => unitPriceMicros === 20n);
+  expect(line).toBeDefined();
+  expect((await traceCall({ ctx: viewer, input: { callId: second } })).invoice).toEqual({
+    invoiceId: closed.invoice?.id,
+    number: closed.invoice?.number,
+    line: line?.line,
+    description: line?.description,
+    amountMicros: line?.amountMicros,
   });
 });
 

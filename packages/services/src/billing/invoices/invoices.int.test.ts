@@ -1,5 +1,6 @@
 import { schema } from "@tollgate/db";
-import { newId, TollgateError } from "@tollgate/kernel";
+import type { SellerEnv } from "@tollgate/kernel";
+import { newId, TollgateError, toSeller } from "@tollgate/kernel";
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ServiceFixture } from "../../../test/serviceFixture.ts";
@@ -244,6 +245,62 @@ test("an invoice is for the account's admins, in JSON, HTML and PDF, and says wh
   const pdf = Buffer.from((await get("pdf")).document?.content ?? "", "base64");
   expect(pdf.subarray(0, 5).toString()).toBe("%PDF-");
   expect(pdf.toString("latin1")).toContain("/Count 3");
+});
+
+test("an invoice is from the seller that the environment names, in its currency, and stays from that one", async () => {
+  const settings = (env: SellerEnv) => {
+    const seller = toSeller(env);
+    return { ...(seller === undefined ? {} : { seller }), currency: "eur" };
+  };
+  const account = await newAccount();
+  await use(account, 1_500_000);
+  fixture.clock.advanceMs(40 * 24 * HOUR_MS);
+  const { billingAccountId } = account;
+  const named = fixture.as(
+    OPERATOR,
+    settings({
+      SELLER_NAME: "Example APIs GmbH",
+      SELLER_ADDRESS_LINE1: "Torstra\u00dfe 1",
+      SELLER_CITY: "Berlin",
+      SELLER_POSTAL_CODE: "10119",
+      SELLER_COUNTRY: "DE",
+      SELLER_TAX_ID: "DE987654321",
+      SELLER_EMAIL: "billing@example.test",
+    }),
+  );
+  const { invoice } = await closePeriod({ ctx: named, input: { billingAccountId, at: fixture.clock.now() } });
+  const invoiceId = invoice?.id ?? "";
+  // Who sells now does not change what was sold then.
+  const later = fixture.as(OPERATOR, settings({ SELLER_NAME: "Another Ltd" }));
+  const get = (format: "json" | "html" | "pdf") => getInvoice({ ctx: later, input: { invoiceId, format } });
+  expect((await get("json")).invoice).toMatchObject({
+    currency: "eur",
+    seller: {
+      name: "Example APIs GmbH",
+      address: { line1: "Torstra\u00dfe 1", line2: null, city: "Berlin", region: null, country: "DE" },
+      taxId: "DE987654321",
+      email: "billing@example.test",
+    },
+  });
+  const html = (await get("html")).document?.content ?? "";
+  for (const text of [
+    "Example APIs GmbH",
+    "10119 Berlin",
+    "Germany",
+    "DE987654321",
+    "billing@example.test",
+    "\u20ac1.5",
+  ]) {
+    expect(html).toContain(text);
+  }
+  expect(html).not.toContain("Another Ltd");
+  const pdf = Buffer.from((await get("pdf")).document?.content ?? "", "base64");
+  expect(pdf.toString("latin1")).toContain("Example APIs GmbH");
+  const note = await issueCreditNote({
+    ctx: later,
+    input: { invoiceId, micros: micros(10), reason: "Test", idempotencyKey: newId("job") },
+  });
+  expect(note.seller.name).toBe("Another Ltd");
 });
 
 test("two admins who remove each other at once leave one, and the last one stays", async () => {
