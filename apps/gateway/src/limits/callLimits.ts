@@ -10,11 +10,15 @@ export class RateTicket {
   readonly #limits: readonly RateLimit[];
   readonly #leases: readonly RateLease[];
   readonly #limiter: RateLimiter;
+  /** More has been asked for, or will not be. */
+  #isRenewed: boolean;
 
   constructor(limiter: RateLimiter, limits: readonly RateLimit[], leases: readonly RateLease[]) {
     this.#limiter = limiter;
     this.#limits = limits;
     this.#leases = leases;
+    // With one token a call of one limit there is nothing to renew in the others.
+    this.#isRenewed = leases.some((lease) => lease.renewTokens < 0);
   }
 
   hasLease(index: number, lease: RateLease): boolean {
@@ -25,6 +29,18 @@ export class RateTicket {
     for (let index = 0; index < this.#limits.length; index += 1) {
       this.#limits[index]?.take(this.#leases[index] as RateLease);
     }
+  }
+
+  /** Whether more should be asked for by now; says so once. */
+  shouldRenew(tick: number): boolean {
+    if (this.#isRenewed) return false;
+    for (let index = 0; index < this.#leases.length; index += 1) {
+      const lease = this.#leases[index] as RateLease;
+      if (tick < lease.renewTick && lease.tokens > lease.renewTokens) continue;
+      this.#isRenewed = true;
+      return true;
+    }
+    return false;
   }
 
   /** The call was refused for another reason after all: a refused call uses nothing up. */
@@ -85,6 +101,7 @@ export class CallLimits {
     if (isMissing) return undefined;
     const ticket = isSame && this.#ticket !== undefined ? this.#ticket : this.#newTicket(tick);
     ticket.take();
+    if (ticket.shouldRenew(tick)) this.#limiter.renew(this);
     return ticket;
   }
 

@@ -9,6 +9,11 @@ const SPARE_SHARE_MAX = 0.02;
 const LATE_TOKEN_LIFE_MS = 25;
 /** Corrections of slots that no window counts any more are dropped when there are more than of so many windows. */
 const CORRECTED_WINDOWS_MAX = 2;
+/** Tokens of a grant as large as this are renewed before they end: at such rates calls come faster than answers. */
+const RENEWED_TOKENS_MIN = 16;
+const RENEWED_LIFE_SHARE = 0.6;
+const RENEWED_TOKENS_SHARE = 0.3;
+const NOT_RENEWED = { renewTick: Number.POSITIVE_INFINITY, renewTokens: -1 };
 /** The least time over which a rate is measured. */
 const RATE_MEASURED_MS = 20;
 
@@ -18,6 +23,9 @@ export interface RateLease {
   readonly slot: number;
   tokens: number;
   readonly untilTick: number;
+  /** When or with how many tokens left more should be asked for, so that no call has to wait. */
+  readonly renewTick: number;
+  readonly renewTokens: number;
   /** Granted without asking anybody: what is used of it has to be reported, what is not has not. */
   readonly isLocal: boolean;
 }
@@ -122,8 +130,14 @@ export class RateLimit {
     this.leaseAt(tick);
     const corrections = [...this.#corrections].filter(([, calls]) => calls !== 0);
     this.#corrections = new Map();
-    const spare = waiting === 0 ? 0 : Math.floor(Math.min(this.#measure(tick), this.#quota * SPARE_SHARE_MAX));
+    const spare = waiting === 0 ? 0 : this.#spare(tick);
     return { id: this.id, quota: this.#quota, window: this.window, held: this.heldAt(tick), spare, corrections };
+  }
+
+  /** What to ask for beyond the calls that wait: what others of the same limit have asked for lately is there already. */
+  #spare(tick: number): number {
+    const expected = Math.min(this.#measure(tick), this.#quota * SPARE_SHARE_MAX);
+    return Math.max(0, Math.floor(expected) - this.heldAt(tick + RATE_TOKEN_LIFE_MS / 2));
   }
 
   /**
@@ -151,7 +165,10 @@ export class RateLimit {
     const slot = this.slotAt(nowMs);
     const untilTick = sentTick + RATE_TOKEN_LIFE_MS;
     if (tick < untilTick) {
-      this.#leases.push({ slot, tokens: grant.granted, untilTick, isLocal: false });
+      const isLarge = grant.granted >= RENEWED_TOKENS_MIN;
+      const renewTick = isLarge ? sentTick + RATE_TOKEN_LIFE_MS * RENEWED_LIFE_SHARE : Number.POSITIVE_INFINITY;
+      const renewTokens = isLarge ? Math.floor(grant.granted * RENEWED_TOKENS_SHARE) : -1;
+      this.#leases.push({ slot, tokens: grant.granted, untilTick, renewTick, renewTokens, isLocal: false });
       return;
     }
     const lateSlot = this.slotAt(nowMs + tick - sentTick);
@@ -159,8 +176,13 @@ export class RateLimit {
       this.#correct(slot, -grant.granted);
       this.#correct(lateSlot, grant.granted);
     }
-    const lateUntilTick = tick + LATE_TOKEN_LIFE_MS;
-    this.#leases.push({ slot: lateSlot, tokens: grant.granted, untilTick: lateUntilTick, isLocal: false });
+    this.#leases.push({
+      slot: lateSlot,
+      tokens: grant.granted,
+      untilTick: tick + LATE_TOKEN_LIFE_MS,
+      ...NOT_RENEWED,
+      isLocal: false,
+    });
   }
 
   /** Nothing is left; nobody needs to ask again before `tick`. @param retryTick when more can be granted */
@@ -194,7 +216,7 @@ export class RateLimit {
     const endOfSlotTick = tick + Math.max(1, (slot + 1) * this.window.slotMs - nowMs);
     const tokens = share - used;
     const untilTick = Math.min(endOfSlotTick, tick + RATE_TOKEN_LIFE_MS);
-    if (tokens > 0) this.#leases = [{ slot, tokens, untilTick, isLocal: true }];
+    if (tokens > 0) this.#leases = [{ slot, tokens, untilTick, ...NOT_RENEWED, isLocal: true }];
     else this.deny(untilTick, endOfSlotTick);
   }
 

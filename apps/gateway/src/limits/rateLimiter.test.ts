@@ -144,6 +144,39 @@ describe("over all gateways", () => {
     expect(asked).toBeLessThan(800);
   });
 
+  it("at a high rate more is asked for in time, so that calls wait only at the beginning", async () => {
+    const fleet = await Fleet.start(1);
+    const [limits] = fleet.limitsOf(keyOf(10_000)) as [CallLimits];
+    fleet.store.latencyMs = () => 10;
+    let waited = 0;
+    const call = (): void => {
+      for (let index = 0; index < 3; index += 1) {
+        if (limits.admit(fleet.nowMs) !== undefined) continue;
+        waited += 1;
+        void fleet.call(limits, 0);
+      }
+    };
+    await fleet.advance(300, call);
+    waited = 0;
+    await fleet.advance(3_000, call);
+    expect(waited).toBe(0);
+    expect(at(fleet.limiters, 0).asked).toBeLessThan(150);
+  });
+
+  it("many keys of one account hold no more of their tier's limit than they need", async () => {
+    const fleet = await Fleet.start(1);
+    const sets = Array.from({ length: 50 }, (_, index) =>
+      at(fleet.limitsOf(keyOf(null, { rootKeyId: `key_${index}`, tier: { ...FREE, rateLimitPerSecond: 20 } })), 0),
+    );
+    await fleet.advance(1_000, () => void fleet.call(at(sets, fleet.nowMs % 50), 0));
+    await fleet.advance(20);
+    // A second's calls and at most what the next 75 ms would need, twice.
+    expect(fleet.passedAtMs).toHaveLength(1_000);
+    expect(fleet.store.used("tier:ba_1:300")).toBeLessThanOrEqual(1_000 + 2 * 120);
+    await fleet.advance(300);
+    expect(fleet.store.used("tier:ba_1:300")).toBe(1_000);
+  });
+
   it("at a low limit nothing is held where others could use it: exactly the limit passes", async () => {
     const fleet = await Fleet.start(4);
     const limits = fleet.limitsOf(keyOf(10));

@@ -8,6 +8,7 @@ import type { RateTicket } from "./callLimits.ts";
 import { CallLimits } from "./callLimits.ts";
 import { RateFleet } from "./rateFleet.ts";
 import { RateLimit } from "./rateLimit.ts";
+import { isSameRates, pickRates } from "./rateSettings.ts";
 
 /**
  * Rate limits over all gateways. The truth is in Redis, in windows that every gateway asks for tokens. A call that finds
@@ -39,13 +40,6 @@ const DENIED_MS_MAX = 25;
 const SETTLING_LOOK_MS = 25;
 const CORRECTIONS_PER_ASK = 100;
 
-const RATE_SETTINGS = [
-  "keyRateLimitPerSecond",
-  "projectRateLimitPerSecond",
-  "rateLimitBurstSeconds",
-  "tierRateLimitBurstSeconds",
-] as const satisfies readonly (keyof RateSettings)[];
-
 export class RateLimiter {
   readonly #options: RateLimiterOptions;
   readonly #limits: LRUCache<string, RateLimit>;
@@ -69,7 +63,7 @@ export class RateLimiter {
         if (this.isAlone) this.#touched.delete(limit);
       },
     });
-    this.#settings = pickSettings(options.settings());
+    this.#settings = pickRates(options.settings());
   }
 
   /** What is in force; another object when it has changed. */
@@ -121,6 +115,13 @@ export class RateLimiter {
     });
   }
 
+  /** Asks for more before what is held ends; nobody waits for that. */
+  renew(set: CallLimits): void {
+    if (set.isAsking || this.isAlone) return;
+    set.isAsking = true;
+    setImmediate(() => void this.#askFor(set, true));
+  }
+
   /** Says that this gateway is there, learns of the others, and reports; to be called every {@link RATE_BEAT_MS}. */
   async beat(): Promise<void> {
     this.#followSettings();
@@ -141,8 +142,9 @@ export class RateLimiter {
     }
   }
 
-  async #askFor(set: CallLimits): Promise<void> {
+  async #askFor(set: CallLimits, isRenewal = false): Promise<void> {
     try {
+      if (isRenewal) await this.#ask(set);
       while (set.waiters.length > 0) {
         this.#serve(set);
         if (set.waiters.length === 0) break;
@@ -174,7 +176,8 @@ export class RateLimiter {
 
   async #ask(set: CallLimits): Promise<void> {
     const { limits } = set;
-    const waiting = set.waiters.length;
+    // Nobody waits for a renewal: it asks for one call, and for what is to be spared.
+    const waiting = Math.max(1, set.waiters.length);
     const sentTick = this.tick();
     const epoch = this.#epoch;
     const claims = limits.map((limit) => limit.claim(sentTick, waiting));
@@ -233,7 +236,7 @@ export class RateLimiter {
     this.#serve(set);
   }
 
-  /** Tells the shared windows what they do not know. */
+  /** Tells the shared windows. */
   async #report(): Promise<void> {
     const tick = this.tick();
     const limits: RateLimit[] = [];
@@ -281,14 +284,6 @@ export class RateLimiter {
 
   #followSettings(): void {
     const settings = this.#options.settings();
-    if (RATE_SETTINGS.some((name) => settings[name] !== this.#settings[name])) this.#settings = pickSettings(settings);
+    if (!isSameRates(settings, this.#settings)) this.#settings = pickRates(settings);
   }
 }
-
-/** A copy, because the settings themselves change in place. */
-const pickSettings = (settings: RateSettings): RateSettings => ({
-  keyRateLimitPerSecond: settings.keyRateLimitPerSecond,
-  projectRateLimitPerSecond: settings.projectRateLimitPerSecond,
-  rateLimitBurstSeconds: settings.rateLimitBurstSeconds,
-  tierRateLimitBurstSeconds: settings.tierRateLimitBurstSeconds,
-});
