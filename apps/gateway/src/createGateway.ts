@@ -18,6 +18,7 @@ import { BudgetPool } from "./budgets/budgetPool.ts";
 import { CatalogueCache } from "./catalogue/catalogueCache.ts";
 import { openCredentials } from "./credentials/upstreamCredentials.ts";
 import type { GatewayEnv } from "./env.ts";
+import { STALL_MS } from "./forward/expectProgress.ts";
 import { UpstreamPools } from "./forward/upstreamPools.ts";
 import type { Gateway } from "./gateway.ts";
 import { createGatewayServer } from "./gatewayServer.ts";
@@ -60,6 +61,8 @@ export async function createGateway(options: {
   readonly onFatal: (error: Error) => void;
   /** How long a stop waits for the calls in flight, in milliseconds. */
   readonly drainCallsMs?: number;
+  /** How long a client may stand still before it is given up, in milliseconds. */
+  readonly stallMs?: number;
   /** Before every key in etcd; keeps test suites apart on one server. */
   readonly etcdNamespace?: string;
 }): Promise<RunningGateway> {
@@ -206,6 +209,7 @@ export async function createGateway(options: {
     holderId: holder.current,
     signUpstreamToken: upstreamTokenSigner(issuer, clock),
     isDraining: () => isDraining,
+    stallMs: options.stallMs ?? STALL_MS,
   };
   listener.listen({
     keys,

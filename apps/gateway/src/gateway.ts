@@ -26,4 +26,6 @@ export interface Gateway {
   readonly holderId: () => string | undefined;
   readonly signUpstreamToken: (caller: Caller, api: string) => Promise<UpstreamToken>;
   readonly isDraining: () => boolean;
+  /** How long a client may stand still, in milliseconds. */
+  readonly stallMs: number;
 }

@@ -39,6 +39,10 @@ export const REFUSALS = {
   ),
   retired: refusal("GONE", "endpoint_retired", "This endpoint has been retired"),
   tooLarge: refusal("PAYLOAD_TOO_LARGE", "body_too_large", "The body is larger than this endpoint takes"),
+  bodyStalled: refusal("BAD_REQUEST", "body_stalled", "The rest of the body did not come. The call was not charged", [
+    "Connection",
+    "close",
+  ]),
   credit: refusal("PAYMENT_REQUIRED", "insufficient_credit", "The balance does not cover this call: add credit"),
   usageCap: refusal(
     "PAYMENT_REQUIRED",

@@ -16,6 +16,7 @@ import { protocolWithout } from "../sockets/handshake.ts";
 import type { SpoolWaiter } from "../spool/spool.ts";
 import { BodyMeter } from "./bodyMeter.ts";
 import { CallTrace } from "./callTrace.ts";
+import { expectProgress } from "./expectProgress.ts";
 import type { AnswerHead } from "./headers.ts";
 import { hasHeader, readAnswerHead, requestHeaders } from "./headers.ts";
 import { readKey, withoutKey } from "./target.ts";
@@ -109,6 +110,7 @@ export class ForwardedCall implements SpoolWaiter {
     this.#gateway.metrics.inFlight += 1;
     this.#response.on("close", () => this.#onClientClosed());
     this.#body = this.#requestBody();
+    if (this.#body !== null) this.#expectProgress();
     const token = this.#caller.tokens.get(this.#route.api.name);
     const ageMs = token === undefined ? Number.POSITIVE_INFINITY : this.#startedAtMs - token.signedAtMs;
     if (token !== undefined && ageMs < TOKEN_FRESH_MS) {
@@ -228,7 +230,10 @@ export class ForwardedCall implements SpoolWaiter {
     }
     if (this.#phase === "waiting") this.#beginStreaming();
     const isFlowing = this.#response.write(chunk);
-    if (!isFlowing) this.#response.once("drain", () => this.#resume?.());
+    if (!isFlowing) {
+      this.#response.once("drain", () => this.#resume?.());
+      this.#expectProgress();
+    }
     return isFlowing;
   }
 
@@ -511,6 +516,18 @@ export class ForwardedCall implements SpoolWaiter {
     this.#gateway.metrics.countRefusal(refusal.reason);
     this.#trace?.end(refusal.reason, status, this.#tries);
     this.onRecorded();
+  }
+
+  /** A client that stands still is given up: it has an answer if none has begun, and then its connection ends. */
+  #expectProgress(): void {
+    expectProgress(this.#request, this.#response, this.#gateway.stallMs, (what) => {
+      if (what === "answer" || this.#phase !== "waiting" || this.#head !== undefined) {
+        this.#response.destroy();
+        return;
+      }
+      this.#fail(REFUSALS.bodyStalled);
+      this.#abort?.(new Error("The body does not come"));
+    });
   }
 
   /** The client is gone. If the upstream had answered, the call was served and is charged; else it is given up. */

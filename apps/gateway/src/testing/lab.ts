@@ -184,7 +184,12 @@ export class Lab {
   /** A gateway in this process, ready if it has a database. Stopped with the lab, unless the test stops it. */
   async startGateway(
     overrides: Partial<GatewayEnv> = {},
-    options: { readonly logger?: Logger; readonly drainCallsMs?: number; readonly clock?: Clock } = {},
+    options: {
+      readonly logger?: Logger;
+      readonly drainCallsMs?: number;
+      readonly stallMs?: number;
+      readonly clock?: Clock;
+    } = {},
   ): Promise<RunningGateway & { readonly url: string; readonly failures: readonly Error[] }> {
     const { redisUrl, redisPrefix, natsUrl, etcdUrl, etcdNamespace } = this.namespace;
     const failures: Error[] = [];
@@ -216,6 +221,7 @@ export class Lab {
       logger: options.logger ?? silentLogger,
       onFatal: (error) => failures.push(error),
       ...(options.drainCallsMs === undefined ? {} : { drainCallsMs: options.drainCallsMs }),
+      ...(options.stallMs === undefined ? {} : { stallMs: options.stallMs }),
     });
     let stopping: Promise<void> | undefined;
     const running = {
