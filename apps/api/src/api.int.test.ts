@@ -254,6 +254,20 @@ describe("every answer", () => {
   });
 });
 
+describe("the status page", () => {
+  it("is for everybody, brings no script, and shows an incident within seconds", async () => {
+    const admin = await signIn(PEOPLE.admin);
+    await admin.status.openIncident.mutate({ title: "Calls <b>crawl</b>", message: "We look for the cause." });
+    const read = async () => fetch(`${url}/status`);
+    await expect.poll(async () => (await read()).text(), { timeout: 30_000 }).toContain("Calls &#60;b&#62;crawl");
+    const response = await read();
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+    expect(response.headers.get("cache-control")).toBe("public, max-age=15");
+    expect(await response.text()).not.toContain("<script");
+  });
+});
+
 describe("bad input", () => {
   const GET_QUERY = "/trpc/keys.read?input=";
   it.each([

@@ -29,6 +29,7 @@ code { color: var(--soft); font: 0.85em ui-monospace, monospace; }
 <li><a href="/reference">Reference of every procedure <code>/reference</code></a></li>
 <li><a href="/openapi.json">OpenAPI 3.1 document <code>/openapi.json</code></a></li>
 <li><a href="/.well-known/jwks.json">Public keys <code>/.well-known/jwks.json</code></a></li>
+<li><a href="/status">How everything is <code>/status</code></a></li>
 <li><a href="/readyz">Readiness <code>/readyz</code></a></li>
 </ul>
 </main>

@@ -8,7 +8,7 @@ import { testUrls } from "@tollgate/testing";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { mustCallRest } from "../test/callRest.ts";
 import type { Person, Tenant } from "../test/tenant.ts";
-import { createOperator, createTenant, publishWeather, signIn } from "../test/tenant.ts";
+import { createOperator, createTenant, openIncident, publishWeather, signIn } from "../test/tenant.ts";
 import type { TestApi } from "../test/testApi.ts";
 import { startTestApi } from "../test/testApi.ts";
 
@@ -22,7 +22,11 @@ beforeAll(async () => {
   bus = new PushBus({ url: testUrls().natsUrl, name: "live test", logger: silentLogger });
   api = await startTestApi({ bus });
   operator = await createOperator(api);
-  tenant = await createTenant(api, "live", { operator, endpointId: await publishWeather(api) });
+  tenant = await createTenant(api, "live", {
+    operator,
+    endpointId: await publishWeather(api),
+    incidentId: await openIncident(api, operator),
+  });
   operator = await signIn(api, operator);
 });
 afterAll(async () => {

@@ -11,6 +11,7 @@ import type { ApiMetrics } from "./metrics.ts";
 import { addOauthReturn } from "./oauthReturn.ts";
 import type { ServerResources } from "./requestContext.ts";
 import { requestIdOf } from "./requestFacts.ts";
+import { addStatusPage } from "./statusPage.ts";
 import { addStripeWebhook } from "./stripeWebhook.ts";
 import { addUnsubscribePage } from "./unsubscribePage.ts";
 
@@ -42,6 +43,7 @@ export async function createPages(options: PageOptions): Promise<FastifyInstance
   addOauthReturn(app, options.resources);
   addExportDownload(app, options.resources);
   await addStripeWebhook(app, options.resources);
+  await addStatusPage(app, options.resources);
   await addUnsubscribePage(app, options.resources);
   await app.ready();
   return app;

@@ -11,7 +11,7 @@ import { deriveInput, documentsOf, fieldsOf } from "./deriveInput.ts";
 import type { Expectation } from "./expectations.ts";
 import { EXPECTATIONS } from "./expectations.ts";
 import type { Person, Tenant } from "./tenant.ts";
-import { createOperator, createTenant, publishWeather, signIn } from "./tenant.ts";
+import { createOperator, createTenant, openIncident, publishWeather, signIn } from "./tenant.ts";
 import type { TestApi } from "./testApi.ts";
 import { startTestApi } from "./testApi.ts";
 
@@ -35,7 +35,9 @@ let snapshot: DatabaseSnapshot;
 
 beforeAll(async () => {
   api = await startTestApi();
-  const world = { operator: await createOperator(api), endpointId: await publishWeather(api) };
+  const operator = await createOperator(api);
+  const endpointId = await publishWeather(api);
+  const world = { operator, endpointId, incidentId: await openIncident(api, operator) };
   tenant = await createTenant(api, "tenant", world);
   operator = await signIn(api, world.operator);
   snapshot = await DatabaseSnapshot.take(api.databaseUrl);

@@ -362,6 +362,11 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
   "projects.transferOwnership": { answers: members(["owner"]) },
   "projects.setMonthlySpendCap": { answers: members(["owner", "admin", "billing"]) },
 
+  "status.current": { answers: publicly() },
+  "status.history": { answers: publicly() },
+  "status.openIncident": { answers: operators() },
+  "status.updateIncident": { answers: operators() },
+  "status.resolveIncident": { answers: operators() },
   "usage.read": { answers: membersAndMachinery(EVERY_ROLE) },
   "usage.monthlyTotal": { answers: membersAndMachinery(EVERY_ROLE) },
   "usage.monthly": { answers: services(), input: ({ ids }) => ({ endpoints: [ids["ep"]] }) },

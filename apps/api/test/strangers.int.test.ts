@@ -9,7 +9,7 @@ import { deriveInput, idFieldsOf } from "./deriveInput.ts";
 import type { Caller, Expectation } from "./expectations.ts";
 import { CALLERS, EXPECTATIONS, OUTSIDERS } from "./expectations.ts";
 import type { Person, Tenant } from "./tenant.ts";
-import { createOperator, createTenant, publishWeather, signIn } from "./tenant.ts";
+import { createOperator, createTenant, openIncident, publishWeather, signIn } from "./tenant.ts";
 import type { TestApi } from "./testApi.ts";
 import { startTestApi } from "./testApi.ts";
 
@@ -33,11 +33,12 @@ beforeAll(async () => {
   api = await startTestApi();
   const operator = await createOperator(api);
   const endpointId = await publishWeather(api);
-  stranger = await createTenant(api, "stranger", { operator, endpointId });
+  const incidentId = await openIncident(api, operator);
+  stranger = await createTenant(api, "stranger", { operator, endpointId, incidentId });
   const before = await DatabaseSnapshot.take(api.databaseUrl);
   const others = new Set(before.texts.flatMap((text) => text.match(MARK) ?? []));
   await before.close();
-  victim = await createTenant(api, "victim", { operator, endpointId });
+  victim = await createTenant(api, "victim", { operator, endpointId, incidentId });
   tokens = await issueTokens(operator);
   snapshot = await DatabaseSnapshot.take(api.databaseUrl);
   const all = new Set(snapshot.texts.flatMap((text) => text.match(MARK) ?? []));
@@ -177,7 +178,7 @@ it("every procedure has a row in the table, and every row has a procedure", () =
 describe("the ids of another tenant", () => {
   it("are told apart from those of everybody else, so that a leak would be seen", () => {
     const { ids, people } = victim;
-    const { ep: _, ...own } = ids;
+    const { ep: _, inc: __, ...own } = ids;
     for (const id of [...Object.values(own), people.owner.email, people.owner.customerId]) expect(marks).toContain(id);
     const others = [stranger.people.owner.customerId, ...Object.values(stranger.ids)];
     for (const id of others) expect(marks).not.toContain(id);

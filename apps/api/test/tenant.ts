@@ -5,6 +5,7 @@ import type {
   Charge,
   Checkout,
   GeneratedKey,
+  Incident,
   Project,
   ProjectInvite,
   SessionTokens,
@@ -82,11 +83,17 @@ export async function publishWeather(api: TestApi): Promise<string> {
   return endpoint.id;
 }
 
+/** An incident that everybody is told of. @returns its id */
+export async function openIncident(api: TestApi, operator: Person): Promise<string> {
+  const incident = { title: "Calls are slow", message: "We look for the cause." };
+  return (await mustCallRest<Incident>(api.url, "status.openIncident", incident, operator.token)).id;
+}
+
 /** A complete tenant, made through the API wherever there is a procedure for it. Moves the clock past a token's life. */
 export async function createTenant(
   api: TestApi,
   name: string,
-  world: { readonly operator: Person; readonly endpointId: string },
+  world: { readonly operator: Person; readonly endpointId: string; readonly incidentId: string },
 ): Promise<Tenant> {
   const call: Call = (procedure, input, token) => mustCallRest(api.url, procedure, input, token);
   const { owner: known, ...others } = await provisionPeople(api, name);
@@ -162,6 +169,7 @@ export async function createTenant(
       ses: sessionOf(device),
       ep: world.endpointId,
       call: callId,
+      inc: world.incidentId,
     },
     keyText: key.key,
     inviteToViewer: toViewer.id,

@@ -29,6 +29,8 @@ import { createFoldHandler } from "./metering/createFoldHandler.ts";
 import type { Leadership } from "./relay/outboxRelay.ts";
 import { OutboxRelay } from "./relay/outboxRelay.ts";
 import { assertSchedules } from "./schedules/assertSchedules.ts";
+import { keepStatusChecked } from "./status/keepStatusChecked.ts";
+import { createStatusProbes } from "./status/statusProbes.ts";
 
 const SCHEDULE_ASSERT_MS = 60_000;
 const SCHEDULE_RETRY_MS = 1_000;
@@ -133,6 +135,11 @@ export async function createWorkers(options: {
   });
   const stopSchedules = keepSchedules(queues, leadership, logger);
   const stopRecording = keepSettingsRecorded({ ...contextFor("admin.record-settings", "settings"), config });
+  const stopLooking = keepStatusChecked({
+    ctx: contextFor("status.check"),
+    probes: createStatusProbes({ env, database, queues, bus, etcd }),
+    mayLook: () => leadership.isLeader() || !leadership.isSettled(),
+  });
 
   let isStopping = false;
   const server = createServer((request, response) => {
@@ -177,7 +184,7 @@ export async function createWorkers(options: {
     stop: async () => {
       isStopping = true;
       stopSchedules();
-      await stopRecording();
+      await Promise.all([stopRecording(), stopLooking()]);
       await Promise.all([...workers.map((worker) => worker.close()), consuming.stop()]);
       await relay.stop();
       // Only now may another take over: what this one had under way has been sent and stamped.

@@ -76,6 +76,7 @@ import {
   projectsRoleChanged,
   projectsSpendCapChanged,
 } from "./projects.ts";
+import { statusIncidentOpened, statusIncidentResolved, statusIncidentUpdated } from "./status.ts";
 import { usagePipelineRecovered, usagePipelineStalled, usageRankingNameChanged } from "./usage.ts";
 import { WEBHOOK_SUBJECTS } from "./webhookEvents.ts";
 import {
@@ -170,6 +171,9 @@ export const EVENTS = [
   alertsRuleCreated,
   alertsRuleDeleted,
   alertsRuleUpdated,
+  statusIncidentOpened,
+  statusIncidentUpdated,
+  statusIncidentResolved,
 ] as const;
 
 export type EventSubject = (typeof EVENTS)[number]["subject"];

@@ -18,6 +18,7 @@ export * from "./onboarding.ts";
 export * from "./payments.ts";
 export * from "./primitives.ts";
 export * from "./projects.ts";
+export * from "./status.ts";
 export * from "./usage.ts";
 export * from "./webhookEvents.ts";
 export * from "./webhooks.ts";

@@ -40,6 +40,8 @@ export const ID_PREFIXES = {
   secret: "sct",
   settingChange: "chg",
   parkedEvent: "pkd",
+  incident: "inc",
+  incidentUpdate: "inu",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;

@@ -97,11 +97,20 @@ export class Queues {
   queue(name: QueueName): Queue {
     const existing = this.#queues.get(name);
     if (existing !== undefined) return existing;
-    this.#connection ??= openRedis(this.#options.redisUrl, this.#options.onError);
-    const queue = new Queue(name, { connection: this.#connection, prefix: this.#options.prefix ?? "tollgate" });
+    const queue = new Queue(name, { connection: this.#connect(), prefix: this.#options.prefix ?? "tollgate" });
     queue.on("error", this.#options.onError);
     this.#queues.set(name, queue);
     return queue;
+  }
+
+  /** @throws Error when Redis does not answer in time */
+  async ping(): Promise<void> {
+    await withTimeout(this.#connect().ping(), ENQUEUE_TIMEOUT_MS);
+  }
+
+  #connect(): Redis {
+    this.#connection ??= openRedis(this.#options.redisUrl, this.#options.onError);
+    return this.#connection;
   }
 
   async close(): Promise<void> {

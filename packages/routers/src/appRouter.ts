@@ -11,6 +11,7 @@ import { oauthRouter } from "./oauth.ts";
 import { onboardingRouter } from "./onboarding.ts";
 import { paymentsRouter } from "./payments.ts";
 import { projectsRouter } from "./projects.ts";
+import { statusRouter } from "./status.ts";
 import { router } from "./trpc.ts";
 import { usageRouter } from "./usage.ts";
 import { webhooksRouter } from "./webhooks.ts";
@@ -30,6 +31,7 @@ export const appRouter = router({
   onboarding: onboardingRouter,
   payments: paymentsRouter,
   projects: projectsRouter,
+  status: statusRouter,
   usage: usageRouter,
   webhooks: webhooksRouter,
 });

@@ -14,5 +14,6 @@ export * from "./oauth.ts";
 export * from "./onboarding.ts";
 export * from "./payments.ts";
 export * from "./projects.ts";
+export * from "./status.ts";
 export * from "./usage.ts";
 export * from "./webhooks.ts";
