@@ -35,7 +35,7 @@ let snapshot: DatabaseSnapshot;
 
 beforeAll(async () => {
   api = await startTestApi();
-  const operator = await createOperator(api);
+  operator = await createOperator(api);
   const endpointId = await publishWeather(api);
   const world = { operator, endpointId, incidentId: await openIncident(api, operator) };
   tenant = await createTenant(api, "tenant", world);

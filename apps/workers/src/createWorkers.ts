@@ -204,7 +204,6 @@ function leadershipOf(election: LeaderElection, etcd: EtcdStore): Leadership {
   return { isLeader: () => election.isLeader(), isSettled: () => etcd.status().isHealthy };
 }
 
-/** Every worker asserts the schedules when it starts, and then each minute whoever leads. */
 /** Jobs take no webhooks, so they need no secrets for them. */
 function stripeAccountOf(env: WorkersEnv): StripeAccount | undefined {
   return env.STRIPE_SECRET_KEY === undefined
@@ -221,6 +220,7 @@ function erasurePortOf(stripe: StripeAccount | undefined): ErasurePorts["payment
   return stripe === undefined ? null : (ctx, subject) => erasePayments(ctx, stripe, subject);
 }
 
+/** Every worker asserts the schedules when it starts, and then each minute whoever leads. */
 function keepSchedules(queues: Queues, leadership: Leadership, logger: Logger): () => void {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;

@@ -1,7 +1,7 @@
 import type { Incident, openIncidentInput } from "@tollgate/contracts";
 import { statusIncidentOpened } from "@tollgate/contracts";
 import { appendEvent, schema, withTransaction, writeAudit } from "@tollgate/db";
-import { newId } from "@tollgate/kernel";
+import { conflict, newId } from "@tollgate/kernel";
 import { eq } from "drizzle-orm";
 import type { z } from "zod";
 import type { ServiceContext, Verb } from "../context.ts";
@@ -11,7 +11,7 @@ import { eventDataOf, toIncident } from "./internal.ts";
 
 const { statusIncidents, statusIncidentUpdates } = schema;
 
-/** Tells everybody that something is wrong; with a key, once. @throws TollgateError UNAUTHORIZED, FORBIDDEN */
+/** Tells everybody that something is wrong; with a key, once. @throws TollgateError UNAUTHORIZED, FORBIDDEN, CONFLICT */
 export async function openIncident({ ctx, input }: Verb<z.output<typeof openIncidentInput>>): Promise<Incident> {
   requireAdmin(ctx);
   return withTransaction(
@@ -33,7 +33,7 @@ export async function openIncident({ ctx, input }: Verb<z.output<typeof openInci
         })
         .onConflictDoNothing({ target: statusIncidents.idempotencyKey })
         .returning();
-      if (row === undefined) return toIncident(ctx, await getOpened(ctx, idempotencyKey ?? ""));
+      if (row === undefined) return toIncident(ctx, await getOpened(ctx, idempotencyKey ?? "", title));
       await addUpdate(ctx, row, message);
       await writeAudit(ctx, { action: "status.openIncident", subject: row.id, after: row });
       await appendEvent(ctx, statusIncidentOpened, eventDataOf(row));
@@ -43,9 +43,11 @@ export async function openIncident({ ctx, input }: Verb<z.output<typeof openInci
   );
 }
 
-async function getOpened(ctx: ServiceContext, idempotencyKey: string): Promise<IncidentRow> {
+async function getOpened(ctx: ServiceContext, idempotencyKey: string, title: string): Promise<IncidentRow> {
   const [row] = await ctx.db.select().from(statusIncidents).where(eq(statusIncidents.idempotencyKey, idempotencyKey));
   if (row === undefined) throw new Error("An incident was neither opened nor there before");
+  // The title is what never changes of an incident; the rest may have moved on since.
+  if (row.title !== title) throw conflict("The key has opened another incident", { reason: "idempotency_key_reused" });
   return row;
 }
 

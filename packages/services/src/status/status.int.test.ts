@@ -124,10 +124,11 @@ test("an incident goes from opened to resolved with everything that was said, an
   ]);
 });
 
-test("the same key opens one incident, also at once", async () => {
+test("the same key opens one incident, also at once, and never another", async () => {
   const once = { idempotencyKey: "incident-0001" };
   const opened = await Promise.all([open(once), open(once), open(once)]);
   expect(new Set(opened.map(({ id }) => id)).size).toBe(1);
+  await expect(open({ ...once, title: "Mails are late" })).rejects.toMatchObject({ code: "CONFLICT" });
   expect((await current()).incidents).toHaveLength(1);
 });
 
