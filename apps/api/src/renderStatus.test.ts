@@ -22,7 +22,7 @@ test("what operators write stands on the page as text and never as markup", () =
     resolvedAt: null,
     updates: [{ status: "investigating" as const, message: `"><img src=x onerror=y>`, createdAt: at }],
   };
-  const page = renderStatus({ state: "degraded", components, incidents: [incident], at }, undefined);
+  const page = renderStatus({ state: "degraded", components, selfTest: null, incidents: [incident], at }, undefined);
   expect(page).not.toMatch(/<script|<img/);
   expect(page).toContain("Not everything is well");
 });
@@ -34,7 +34,7 @@ test("a day with a minute of trouble has its colour, and one that nobody looked 
     { day: "2026-03-01", upMs: 1_000, degradedMs: 90_000, downMs: 0 },
   ];
   const history = { components: [{ name: "gateway" as const, uptimeBasisPoints: 9_975, days }], incidents: [] };
-  const page = renderStatus({ state: "up", components, incidents: [], at }, history);
+  const page = renderStatus({ state: "up", components, selfTest: null, incidents: [], at }, history);
   expect(page).toContain('<i class="unknown" title="2026-02-27: not looked at">');
   expect(page).toContain('<i class="down" title="2026-02-28: down 3 min">');
   expect(page).toContain('<i class="degraded" title="2026-03-01: degraded 1 min">');

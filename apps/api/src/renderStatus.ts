@@ -9,6 +9,7 @@ const PARTS: Readonly<Record<StatusComponent, readonly [name: string, purpose: s
   redis: ["Redis", "queues of work"],
   nats: ["NATS", "tells processes what has changed"],
   etcd: ["etcd", "settings, and where APIs run"],
+  selfTest: ["A stranger's walk", "every five minutes: sign up, call, see the usage, leave"],
 };
 
 const HEADLINES: Readonly<Record<ComponentState, readonly [title: string, text: string]>> = {

@@ -28,6 +28,9 @@ const QUERY_CHARACTERS_MAX = 12_000;
 const BATCH_CHARACTERS_MAX = 200_000;
 const BATCH_CALLS_MAX = 50;
 
+/** Whole tenants, on a machine that may be busy. */
+const PREPARING_MS = 300_000;
+
 let api: TestApi;
 let tenant: Tenant;
 let operator: Person;
@@ -41,7 +44,7 @@ beforeAll(async () => {
   tenant = await createTenant(api, "tenant", world);
   operator = await signIn(api, world.operator);
   snapshot = await DatabaseSnapshot.take(api.databaseUrl);
-});
+}, PREPARING_MS);
 afterAll(async () => {
   await snapshot.close();
   await api.close();

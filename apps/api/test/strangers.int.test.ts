@@ -18,6 +18,9 @@ import { startTestApi } from "./testApi.ts";
  * changes nothing, and nobody learns or changes anything of a tenant that is not theirs. Every call starts from the same
  * database.
  */
+/** Whole tenants, on a machine that may be busy. */
+const PREPARING_MS = 300_000;
+
 let api: TestApi;
 let snapshot: DatabaseSnapshot;
 let tokens: Readonly<Record<Caller, string | undefined>>;
@@ -44,7 +47,7 @@ beforeAll(async () => {
   const all = new Set(snapshot.texts.flatMap((text) => text.match(MARK) ?? []));
   for (const other of [...others, ...(await marksOfNobody())]) all.delete(other);
   marks = all;
-});
+}, PREPARING_MS);
 afterAll(async () => {
   await snapshot.close();
   await api.close();

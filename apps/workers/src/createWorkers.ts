@@ -19,16 +19,17 @@ import { OutboundClient } from "@tollgate/services/outbound";
 import type { StripeAccount } from "@tollgate/services/payments";
 import { createStripeAccount, erasePayments, NO_BILLING_PORT } from "@tollgate/services/payments";
 import { EndpointSlots } from "@tollgate/services/webhooks";
-import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { keepSettingsRecorded } from "./admin/keepSettingsRecorded.ts";
 import type { WorkersEnv } from "./env.ts";
 import { createHandlers, createJobHandler } from "./handlers.ts";
 import { createConsumers } from "./messages/createConsumers.ts";
 import { runConsumers } from "./messages/runConsumers.ts";
 import { createFoldHandler } from "./metering/createFoldHandler.ts";
+import { createMetrics } from "./metrics.ts";
 import type { Leadership } from "./relay/outboxRelay.ts";
 import { OutboxRelay } from "./relay/outboxRelay.ts";
 import { assertSchedules } from "./schedules/assertSchedules.ts";
+import { keepSelfTested } from "./status/keepSelfTested.ts";
 import { keepStatusChecked } from "./status/keepStatusChecked.ts";
 import { createStatusProbes } from "./status/statusProbes.ts";
 
@@ -135,10 +136,16 @@ export async function createWorkers(options: {
   });
   const stopSchedules = keepSchedules(queues, leadership, logger);
   const stopRecording = keepSettingsRecorded({ ...contextFor("admin.record-settings", "settings"), config });
+  const mayLook = () => leadership.isLeader() || !leadership.isSettled();
   const stopLooking = keepStatusChecked({
     ctx: contextFor("status.check"),
     probes: createStatusProbes({ env, database, queues, bus, etcd }),
-    mayLook: () => leadership.isLeader() || !leadership.isSettled(),
+    mayLook,
+  });
+  const stopWalking = keepSelfTested({
+    ctx: contextFor("status.self-test"),
+    // In maintenance changes are refused, so there is nothing to walk through.
+    mayWalk: () => mayLook() && config.get("selfTest") && !config.get("maintenance"),
   });
 
   let isStopping = false;
@@ -184,7 +191,7 @@ export async function createWorkers(options: {
     stop: async () => {
       isStopping = true;
       stopSchedules();
-      await Promise.all([stopRecording(), stopLooking()]);
+      await Promise.all([stopRecording(), stopLooking(), stopWalking()]);
       await Promise.all([...workers.map((worker) => worker.close()), consuming.stop()]);
       await relay.stop();
       // Only now may another take over: what this one had under way has been sent and stamped.
@@ -248,48 +255,4 @@ function keepSchedules(queues: Queues, leadership: Leadership, logger: Logger): 
     isStopped = true;
     clearTimeout(timer);
   };
-}
-
-function createMetrics(database: { sql: (strings: TemplateStringsArray) => PromiseLike<Record<string, unknown>[]> }): {
-  registry: Registry;
-  folded: Counter;
-  events: Counter<"consumer" | "outcome">;
-} {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  const folded = new Counter({
-    name: "tollgate_metering_folded_calls_total",
-    help: "Calls that were folded",
-    registers: [registry],
-  });
-  const events = new Counter({
-    name: "tollgate_events_consumed_total",
-    help: "Events that were taken from the stream, by consumer and by what became of them",
-    labelNames: ["consumer", "outcome"] as const,
-    registers: [registry],
-  });
-  new Gauge({
-    name: "tollgate_events_parked",
-    help: "Events that could not be handled: waiting for another attempt, or dead letters",
-    labelNames: ["consumer", "status"] as const,
-    registers: [registry],
-    async collect() {
-      this.reset();
-      const rows =
-        await database.sql`select consumer, status, count(*) as n from parked_events group by consumer, status`;
-      for (const row of rows) {
-        this.set({ consumer: String(row["consumer"]), status: String(row["status"]) }, Number(row["n"]));
-      }
-    },
-  });
-  new Gauge({
-    name: "tollgate_outbox_unsent",
-    help: "Events and jobs that wait to be sent",
-    registers: [registry],
-    async collect() {
-      const [row] = await database.sql`select count(*) as n from outbox where sent_at is null`;
-      this.set(Number(row?.["n"] ?? 0));
-    },
-  });
-  return { registry, folded, events };
 }

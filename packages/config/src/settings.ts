@@ -122,6 +122,11 @@ export const SETTINGS = defineConfig({
     description:
       "How long a gateway gathers finished calls before it ships them: longer makes a call cheaper and its usage later.",
   }),
+  selfTest: setting({
+    schema: z.boolean(),
+    default: true,
+    description: "Whether a worker signs up, calls and leaves again every five minutes, as a stranger would.",
+  }),
   lowBalanceMicros: setting({
     schema: microsSetting,
     default: parseMicros("1000000"),

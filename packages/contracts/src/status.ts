@@ -5,7 +5,17 @@ import { idSchema } from "./primitives.ts";
 /** How the deployment is, as everybody may know it. */
 
 /** What is looked at, in the order in which people are shown it. */
-export const STATUS_COMPONENTS = ["gateway", "api", "workers", "database", "redis", "nats", "etcd"] as const;
+export const STATUS_COMPONENTS = [
+  "gateway",
+  "api",
+  "workers",
+  "database",
+  "redis",
+  "nats",
+  "etcd",
+  /** The whole of it, as somebody meets it who has never been here. */
+  "selfTest",
+] as const;
 export const statusComponent = z.enum(STATUS_COMPONENTS, { error: `Must be one of ${STATUS_COMPONENTS.join(", ")}` });
 export type StatusComponent = z.infer<typeof statusComponent>;
 
@@ -56,6 +66,15 @@ export const updateIncidentInput = z.object({
 
 export const resolveIncidentInput = z.object({ id: idSchema("incident"), message: messageInput });
 
+export const selfTestDto = z.object({
+  hasPassed: z.boolean(),
+  /** Where it ended, if it did not pass. */
+  failedStep: z.string().nullable(),
+  finishedAt: z.date(),
+  durationMs: z.int(),
+});
+export type SelfTestResult = z.infer<typeof selfTestDto>;
+
 export const currentStatusDto = z.object({
   /** The worst of the components and of the open incidents. */
   state: componentState,
@@ -70,6 +89,8 @@ export const currentStatusDto = z.object({
       latencyMs: z.int().nullable(),
     }),
   ),
+  /** The last walk through the product as a stranger; null when there was none in the last 7 minutes. */
+  selfTest: selfTestDto.nullable(),
   /** Those that are open, the latest first. */
   incidents: z.array(incidentDto),
   at: z.date(),

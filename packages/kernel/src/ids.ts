@@ -42,6 +42,7 @@ export const ID_PREFIXES = {
   parkedEvent: "pkd",
   incident: "inc",
   incidentUpdate: "inu",
+  selfTest: "slf",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;

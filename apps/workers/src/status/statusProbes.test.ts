@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { StatusComponent } from "@tollgate/contracts";
 import { expect, test } from "vitest";
+import type { StatusProbes } from "./statusProbes.ts";
 import { createStatusProbes, observe } from "./statusProbes.ts";
 
 const never = (): Promise<never> => new Promise(() => undefined);
@@ -36,7 +36,7 @@ test("processes are asked at their public addresses, and an answer other than 20
     bus: undefined as never,
     etcd: undefined as never,
   });
-  const all: Record<StatusComponent, () => Promise<unknown>> = {
+  const all: StatusProbes = {
     gateway: well,
     api,
     workers: well,

@@ -58,6 +58,8 @@ export const billingAccounts = pgTable(
     cadence: text("cadence", { enum: ["monthly", "quarterly", "yearly"] })
       .notNull()
       .default("monthly"),
+    /** The product's own, for its self-test: what it spends is no revenue. */
+    isInternal: boolean("is_internal").notNull().default(false),
     createdAt: createdAt(),
     updatedAt: updatedAt(),
   },

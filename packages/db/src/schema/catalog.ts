@@ -22,6 +22,8 @@ export const apis = pgTable(
     deleteDataUrl: text("delete_data_url"),
     deprecatedAt: instant("deprecated_at"),
     sunsetAt: instant("sunset_at"),
+    /** The product's own: gateways serve it, the catalogue does not show it. */
+    isInternal: boolean("is_internal").notNull().default(false),
     /** Counts the changes of the API, its endpoints and its prices, so that a reader sees one whatever the clocks say. */
     revision: count("revision").notNull(),
     /** 1 to 10 by the calls of the last 30 days, 0 before the first ranking. */

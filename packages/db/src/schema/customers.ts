@@ -13,6 +13,8 @@ export const customers = pgTable(
     name: text("name"),
     status: text("status", { enum: CUSTOMER_STATUSES }).notNull(),
     isOperator: boolean("is_operator").notNull().default(false),
+    /** Made by the product itself, to walk through it: no person, no mail, in no statistics. */
+    isInternal: boolean("is_internal").notNull().default(false),
     meta: jsonb("meta").$type<Record<string, unknown>>().notNull().default({}),
     createdAt: createdAt(),
     updatedAt: updatedAt(),
@@ -24,6 +26,7 @@ export const customers = pgTable(
     // The beginning of an address is looked for among all customers.
     index("customers_email_idx").on(t.email),
     index("customers_created_at_idx").on(t.createdAt, t.id),
+    index("customers_internal_idx").on(t.createdAt).where(sql`is_internal`),
     check("customers_status_check", oneOf("status", CUSTOMER_STATUSES)),
   ],
 );

@@ -1,6 +1,6 @@
 import type { StatusComponent } from "@tollgate/contracts";
 import { sql } from "drizzle-orm";
-import { check, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { boolean, check, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { count, createdAt, id, instant, oneOf, updatedAt } from "./columns.ts";
 
 export const MEASURED_STATES = ["up", "degraded", "down"] as const;
@@ -34,6 +34,21 @@ export const statusDays = pgTable(
     downMs: count("down_ms").notNull().default(0),
   },
   (t) => [primaryKey({ columns: [t.component, t.day] })],
+);
+
+/** Walks through the product as a stranger, those of the last week: how long each step took, and where one ended. */
+export const statusSelfTests = pgTable(
+  "status_self_tests",
+  {
+    id: id().primaryKey(),
+    startedAt: instant("started_at").notNull(),
+    finishedAt: instant("finished_at"),
+    hasPassed: boolean("has_passed"),
+    failedStep: text("failed_step"),
+    error: text("error"),
+    steps: jsonb("steps").$type<{ readonly name: string; readonly ms: number }[]>().notNull(),
+  },
+  (t) => [index("status_self_tests_started_at_idx").on(t.startedAt)],
 );
 
 /** What operators tell everybody of. */

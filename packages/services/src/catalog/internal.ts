@@ -5,7 +5,7 @@ import { HTTP_METHODS } from "@tollgate/contracts";
 import type { DbContext } from "@tollgate/db";
 import { schema } from "@tollgate/db";
 import { newId, notFound, TollgateError } from "@tollgate/kernel";
-import { asc, eq, inArray, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import { assertOpenapi } from "./assertOpenapi.ts";
 import type { OpenapiDocument } from "./openapiDocument.ts";
@@ -35,8 +35,8 @@ export const summaryColumns = {
   updatedAt: apis.updatedAt,
 };
 
-/** The states in which the public sees an API. */
-export const VISIBLE_STATUSES = ["published", "deprecated"] as const;
+/** Which APIs the public sees. */
+export const isVisible = and(inArray(apis.status, ["published", "deprecated"]), eq(apis.isInternal, false));
 
 /** The API of a name, locked when it is to be changed; undefined when there is none. */
 export async function findApi(

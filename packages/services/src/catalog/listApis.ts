@@ -1,11 +1,11 @@
 import type { ApiSummary, catalogIndexInput, listApisInput, Page } from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
-import { and, eq, inArray } from "drizzle-orm";
+import { and, eq } from "drizzle-orm";
 import type { z } from "zod";
 import type { Verb } from "../context.ts";
 import { afterCursor, newestFirst, toPage } from "../paging.ts";
 import { requireAdminOrService } from "../permissions.ts";
-import { summaryColumns, toSummary, VISIBLE_STATUSES } from "./internal.ts";
+import { isVisible, summaryColumns, toSummary } from "./internal.ts";
 
 const { apis } = schema;
 
@@ -33,7 +33,7 @@ export async function indexApis({ ctx, input }: Verb<z.output<typeof catalogInde
     .from(apis)
     .where(
       and(
-        inArray(apis.status, [...VISIBLE_STATUSES]),
+        isVisible,
         input.category === undefined ? undefined : eq(apis.category, input.category),
         afterCursor(apis.createdAt, apis.id, input.cursor),
       ),

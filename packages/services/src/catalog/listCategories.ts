@@ -1,8 +1,8 @@
 import type { Categories } from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
-import { asc, count, inArray } from "drizzle-orm";
+import { asc, count } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
-import { VISIBLE_STATUSES } from "./internal.ts";
+import { isVisible } from "./internal.ts";
 
 /** The categories of published APIs and how many are in each. Anyone may ask. */
 export async function listCategories({ ctx }: { readonly ctx: ServiceContext }): Promise<Categories> {
@@ -10,7 +10,7 @@ export async function listCategories({ ctx }: { readonly ctx: ServiceContext }):
   const items = await ctx.db
     .select({ category: apis.category, apis: count() })
     .from(apis)
-    .where(inArray(apis.status, [...VISIBLE_STATUSES]))
+    .where(isVisible)
     .groupBy(apis.category)
     .orderBy(asc(apis.category));
   return { items };

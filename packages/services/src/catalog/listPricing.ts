@@ -1,10 +1,10 @@
 import type { Pricing, pricingInput } from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
-import { and, inArray } from "drizzle-orm";
+import { and } from "drizzle-orm";
 import type { z } from "zod";
 import type { Verb } from "../context.ts";
 import { afterCursor, newestFirst, toPage } from "../paging.ts";
-import { loadEndpoints, toEndpoint, VISIBLE_STATUSES } from "./internal.ts";
+import { isVisible, loadEndpoints, toEndpoint } from "./internal.ts";
 
 /** What published endpoints cost, now and from when prices change; the newest APIs first. Anyone may ask. */
 export async function listPricing({ ctx, input }: Verb<z.output<typeof pricingInput>>): Promise<Pricing> {
@@ -12,7 +12,7 @@ export async function listPricing({ ctx, input }: Verb<z.output<typeof pricingIn
   const rows = await ctx.db
     .select({ id: apis.id, name: apis.name, displayName: apis.displayName, createdAt: apis.createdAt })
     .from(apis)
-    .where(and(inArray(apis.status, [...VISIBLE_STATUSES]), afterCursor(apis.createdAt, apis.id, input.cursor)))
+    .where(and(isVisible, afterCursor(apis.createdAt, apis.id, input.cursor)))
     .orderBy(...newestFirst(apis.createdAt, apis.id))
     .limit(input.limit + 1);
   const byApi = await loadEndpoints(

@@ -2,7 +2,7 @@ import { schema, withTransaction } from "@tollgate/db";
 import { and, eq, gte, inArray, ne, sum } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import { requireAdminOrService } from "../permissions.ts";
-import { VISIBLE_STATUSES } from "./internal.ts";
+import { isVisible } from "./internal.ts";
 
 const WINDOW_MS = 30 * 86_400_000;
 const POPULARITY_MAX = 10;
@@ -20,10 +20,7 @@ export async function rankApis({ ctx }: { readonly ctx: ServiceContext }): Promi
   return withTransaction(
     ctx,
     async (ctx) => {
-      const rows = await ctx.db
-        .select({ id: apis.id })
-        .from(apis)
-        .where(inArray(apis.status, [...VISIBLE_STATUSES]));
+      const rows = await ctx.db.select({ id: apis.id }).from(apis).where(isVisible);
       const sums = await ctx.db
         .select({ apiId: endpoints.apiId, calls: sum(usageHourly.calls).mapWith(Number) })
         .from(usageHourly)

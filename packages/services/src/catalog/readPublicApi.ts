@@ -12,7 +12,7 @@ import { makeSnippets } from "./snippets.ts";
  */
 export async function readPublicApi({ ctx, input }: Verb<z.output<typeof apiRefInput>>): Promise<PublicApi> {
   const row = await findApi(ctx, input.name);
-  if (row === undefined || row.status === "draft") throw notFound("api");
+  if (row === undefined || row.isInternal || row.status === "draft") throw notFound("api");
   if (row.status === "removed") throw apiRemoved(input.name);
   const facts = (await loadEndpoints(ctx, [row.id])).get(row.id) ?? [];
   const now = ctx.clock.now();

@@ -5,7 +5,7 @@ import { count, inArray, max, sum } from "drizzle-orm";
 import type { Query } from "minisearch";
 import MiniSearch from "minisearch";
 import { stemmer } from "stemmer";
-import { summaryColumns, toSummary, VISIBLE_STATUSES } from "./internal.ts";
+import { isVisible, summaryColumns, toSummary } from "./internal.ts";
 import { fold, indexWords, termWords, wordsOf } from "./searchWords.ts";
 
 /**
@@ -121,7 +121,7 @@ export class SearchIndex {
     const rows = await ctx.db
       .select({ id: apis.id, revision: apis.revision, rankedAt: apis.rankedAt })
       .from(apis)
-      .where(inArray(apis.status, [...VISIBLE_STATUSES]));
+      .where(isVisible);
     const stamps = new Map(rows.map(({ id, revision, rankedAt }) => [id, `${revision}.${rankedAt?.getTime() ?? 0}`]));
     for (const id of this.#entries.keys()) if (!stamps.has(id)) this.#remove(id);
     const changed = [...stamps].filter(([id, stamp]) => this.#entries.get(id)?.stamp !== stamp);

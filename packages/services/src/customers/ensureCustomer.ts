@@ -5,6 +5,7 @@ import { sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import type { CustomerRow } from "./internal.ts";
 import { findCustomer } from "./internal.ts";
+import { isInternalAddress } from "./internalAddress.ts";
 
 /**
  * The customer who has an address, made as `unverified` if nobody has it; inside a transaction. Two at once make one:
@@ -23,6 +24,7 @@ export async function ensureCustomer(
       email: person.email,
       name: person.name ?? null,
       status: "unverified",
+      isInternal: isInternalAddress(person.email),
       createdAt: now,
       updatedAt: now,
     })

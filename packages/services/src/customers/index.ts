@@ -6,6 +6,7 @@ export * from "./eraseCustomer.ts";
 export * from "./erasure/ports.ts";
 export * from "./exportCustomer.ts";
 export * from "./exportData.ts";
+export { INTERNAL_DOMAIN } from "./internalAddress.ts";
 export * from "./listCustomers.ts";
 export * from "./listSessions.ts";
 export { login } from "./login.ts";

@@ -13,7 +13,7 @@ export interface Addressee {
 export async function listResponsible(ctx: ServiceContext, owner: Owned): Promise<Addressee[]> {
   const { billingAccountAdmins, customers, projectMembers } = schema;
   const columns = { customerId: customers.id, email: customers.email };
-  const isReachable = eq(customers.status, "verified");
+  const isReachable = and(eq(customers.status, "verified"), eq(customers.isInternal, false));
   if (owner.projectId !== null) {
     return ctx.db
       .select(columns)

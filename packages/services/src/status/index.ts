@@ -4,4 +4,5 @@ export * from "./readCurrent.ts";
 export * from "./readHistory.ts";
 export * from "./recordObservations.ts";
 export * from "./resolveIncident.ts";
+export * from "./selfTest/index.ts";
 export * from "./updateIncident.ts";

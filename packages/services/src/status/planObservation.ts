@@ -22,8 +22,12 @@ export interface ObservationPlan {
 export const DOWN_AFTER_MS = 20_000;
 /** Slower than this, people notice. */
 export const SLOW_MS = 2_000;
+/** The self-test signs up, calls and waits for its usage. */
+const SLOW_SELF_TEST_MS = 30_000;
 /** Between two looks that are further apart nobody looked. */
 export const BLIND_AFTER_MS = 3 * 60_000;
+/** The self-test is every five minutes. */
+const BLIND_SELF_TEST_MS = 7 * 60_000;
 const DAY_MS = 86_400_000;
 
 /**
@@ -49,13 +53,18 @@ export function planObservation(
     checkedAt: now,
   };
   if (previous === undefined) return { row, spans: [] };
-  if (elapsedMs <= BLIND_AFTER_MS) return { row, spans: spansOf(state, previous.checkedAt, now) };
+  if (elapsedMs <= blindAfterMs(observation.component)) return { row, spans: spansOf(state, previous.checkedAt, now) };
   return { row, spans: observation.component === "workers" ? spansOf("down", previous.checkedAt, now) : [] };
 }
 
+/** How long a look at a component says how it is. */
+export const blindAfterMs = (component: StatusComponent): number =>
+  component === "selfTest" ? BLIND_SELF_TEST_MS : BLIND_AFTER_MS;
+
 function stateOf(observation: Observation, failingSince: Date | null, now: Date): MeasuredState {
   if (failingSince !== null) return now.getTime() - failingSince.getTime() >= DOWN_AFTER_MS ? "down" : "degraded";
-  return (observation.latencyMs ?? 0) > SLOW_MS ? "degraded" : "up";
+  const slowMs = observation.component === "selfTest" ? SLOW_SELF_TEST_MS : SLOW_MS;
+  return (observation.latencyMs ?? 0) > slowMs ? "degraded" : "up";
 }
 
 /** The time between two instants, cut where a day of UTC ends. */

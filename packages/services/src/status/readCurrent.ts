@@ -1,11 +1,12 @@
-import type { ComponentState, CurrentStatus, Incident, StatusComponent } from "@tollgate/contracts";
+import type { ComponentState, CurrentStatus, Incident, SelfTestResult, StatusComponent } from "@tollgate/contracts";
 import { STATUS_COMPONENTS } from "@tollgate/contracts";
 import { isConnectionFailure, schema } from "@tollgate/db";
 import { desc, isNull } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import { stateUnder, toIncidents, worseOf } from "./internal.ts";
 import type { ComponentRow } from "./planObservation.ts";
-import { BLIND_AFTER_MS } from "./planObservation.ts";
+import { blindAfterMs } from "./planObservation.ts";
+import { readSelfTest } from "./selfTest/readSelfTest.ts";
 
 const OPEN_INCIDENTS_MAX = 50;
 const { statusComponents, statusIncidents } = schema;
@@ -24,7 +25,7 @@ export async function readCurrent({ ctx }: { readonly ctx: ServiceContext }): Pr
       .where(isNull(statusIncidents.resolvedAt))
       .orderBy(desc(statusIncidents.createdAt), desc(statusIncidents.id))
       .limit(OPEN_INCIDENTS_MAX);
-    return summarize(rows, await toIncidents(ctx, open), at);
+    return summarize(rows, await toIncidents(ctx, open), at, await readSelfTest(ctx));
   } catch (error) {
     if (!isConnectionFailure(error)) throw error;
     return summarize(undefined, [], at);
@@ -36,6 +37,7 @@ export function summarize(
   rows: readonly ComponentRow[] | undefined,
   incidents: readonly Incident[],
   at: Date,
+  selfTest: SelfTestResult | null = null,
 ): CurrentStatus {
   const byName = new Map(rows?.map((row) => [row.name, row]));
   const components = STATUS_COMPONENTS.map((name) => {
@@ -52,8 +54,12 @@ export function summarize(
       latencyMs: row?.latencyMs ?? null,
     };
   });
-  const state = [...components.map((component) => component.state), ...incidents.map(stateUnder)].reduce(worseOf, "up");
-  return { state, components, incidents: [...incidents], at };
+  const states = components
+    // A deployment may have switched it off: nobody misses it then.
+    .filter((component) => component.name !== "selfTest" || component.state !== "unknown")
+    .map((component) => component.state);
+  const state = [...states, ...incidents.map(stateUnder)].reduce(worseOf, "up");
+  return { state, components, selfTest, incidents: [...incidents], at };
 }
 
 function measuredState(
@@ -64,7 +70,7 @@ function measuredState(
 ): ComponentState {
   if (!hasDatabase) return name === "database" ? "down" : name === "api" ? "up" : "unknown";
   if (row === undefined) return "unknown";
-  if (at.getTime() - row.checkedAt.getTime() <= BLIND_AFTER_MS) return row.state;
+  if (at.getTime() - row.checkedAt.getTime() <= blindAfterMs(name)) return row.state;
   // It is the workers who look. What has not been looked at is not known, except for what answers just now.
   if (name === "workers") return "down";
   return name === "api" || name === "database" ? "up" : "unknown";

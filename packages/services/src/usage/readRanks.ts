@@ -1,7 +1,7 @@
 import type { Ranks } from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
-import { and, asc, desc, gt, inArray, isNotNull, isNull } from "drizzle-orm";
-import { VISIBLE_STATUSES } from "../catalog/internal.ts";
+import { and, asc, desc, gt, isNotNull, isNull } from "drizzle-orm";
+import { isVisible } from "../catalog/internal.ts";
 import type { ServiceContext } from "../context.ts";
 
 const USERS_MAX = 10;
@@ -14,7 +14,7 @@ export async function readRanks({ ctx }: { readonly ctx: ServiceContext }): Prom
     ctx.db
       .select({ api: apis.name, displayName: apis.displayName, popularity: apis.popularity, rankedAt: apis.rankedAt })
       .from(apis)
-      .where(inArray(apis.status, [...VISIBLE_STATUSES]))
+      .where(isVisible)
       .orderBy(desc(apis.popularity), asc(apis.name))
       .limit(APIS_MAX),
     ctx.db
