@@ -107,6 +107,11 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
   "admin.audit": { answers: operators() },
   "admin.impersonate": { answers: operators() },
   "admin.invariants": { answers: operators() },
+  "analytics.summary": {
+    answers: operators(),
+    input: () => ({ from: "2026-11-01T00:00:00Z", to: "2026-12-01T00:00:00Z" }),
+  },
+  "analytics.events": { answers: operators() },
   "admin.deadLetters.list": { answers: operators() },
   "admin.deadLetters.replay": { answers: operators(), input: () => ({ consumer: "nobody" }), isWholeInput: true },
   "admin.deadLetters.discard": { answers: operators(), input: () => ({ consumer: "nobody" }), isWholeInput: true },

@@ -14,12 +14,12 @@ import { openConfig } from "@tollgate/services/admin";
 import type { ErasurePorts } from "@tollgate/services/customers";
 import { NO_ERASURE_PORTS } from "@tollgate/services/customers";
 import { createSmtpTransport } from "@tollgate/services/emails";
-import { consumersOf } from "@tollgate/services/messages";
 import { OutboundClient } from "@tollgate/services/outbound";
 import type { StripeAccount } from "@tollgate/services/payments";
 import { createStripeAccount, erasePayments, NO_BILLING_PORT } from "@tollgate/services/payments";
 import { EndpointSlots } from "@tollgate/services/webhooks";
 import { keepSettingsRecorded } from "./admin/keepSettingsRecorded.ts";
+import { forgetfulnessOf, sinksOf } from "./analytics/sinksOf.ts";
 import type { WorkersEnv } from "./env.ts";
 import { createHandlers, createJobHandler } from "./handlers.ts";
 import { createConsumers } from "./messages/createConsumers.ts";
@@ -101,14 +101,16 @@ export async function createWorkers(options: {
   });
   const outbound = new OutboundClient({ allowedNetworks: env.OUTBOUND_ALLOWED_NETWORKS });
   const stripe = stripeAccountOf(env);
+  const sinks = sinksOf(env);
   const handle = createJobHandler(
     createHandlers({
       mail: createSmtpTransport(env.SMTP_URL, env.MAIL_FROM),
-      erasure: { ...NO_ERASURE_PORTS, payments: erasurePortOf(stripe) },
+      erasure: { ...NO_ERASURE_PORTS, payments: erasurePortOf(stripe), analytics: forgetfulnessOf(sinks) },
       outbound,
       webhookSlots: new EndpointSlots({ perEndpoint: 4, failingMax: CONCURRENCY.webhooks / 2 }),
       stripe,
       billing: NO_BILLING_PORT,
+      sinks,
     }),
     contextFor,
     logger,
@@ -127,7 +129,7 @@ export async function createWorkers(options: {
   election.campaign();
   relay.start();
   const consuming = runConsumers({
-    consumers: consumersOf(createConsumers()),
+    consumers: createConsumers(sinks),
     contextFor,
     bus,
     clock,

@@ -26,6 +26,17 @@ const workersEnvSchema = z.object({
     .string()
     .regex(/^[a-z]{3}$/)
     .default("usd"),
+  /** The account at Mixpanel that hears of events; without its API secret, nobody does. */
+  MIXPANEL_API_SECRET: z.string().min(1).optional(),
+  /** Both are needed to have a person forgotten there. */
+  MIXPANEL_PROJECT_TOKEN: z.string().min(1).optional(),
+  MIXPANEL_GDPR_TOKEN: z.string().min(1).optional(),
+  MIXPANEL_API_BASE: z.url().default("https://api.mixpanel.com"),
+  /** The audience at Mailchimp; without a key there is none. */
+  MAILCHIMP_API_KEY: z.string().min(1).optional(),
+  MAILCHIMP_LIST_ID: z.string().min(1).optional(),
+  /** Another server than the one that the key names, as in development. */
+  MAILCHIMP_API_BASE: z.url().optional(),
   QUEUE_PREFIX: z.string().default("tollgate"),
   OUTBOUND_ALLOWED_NETWORKS: z.string().default("").transform(splitList),
   /** Batches of calls that are folded at the same time. */

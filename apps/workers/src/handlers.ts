@@ -4,6 +4,8 @@ import type { JobHandler, JobOrigin } from "@tollgate/messaging";
 import { originOf } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
 import { evaluateRules, sendAlertMessages } from "@tollgate/services/alerts";
+import type { AnalyticsSink } from "@tollgate/services/analytics";
+import { sendAnalytics } from "@tollgate/services/analytics";
 import { announceLevels, expireGrants, settleAccounts, settleDueAccounts } from "@tollgate/services/balance";
 import { closeDueAccounts, closePeriods } from "@tollgate/services/billing";
 import { sweepHolders } from "@tollgate/services/budgets";
@@ -51,9 +53,19 @@ export interface HandlerPorts {
   /** Undefined where the deployment takes no payments. */
   readonly stripe: StripeAccount | undefined;
   readonly billing: BillingPort;
+  /** Where events go beyond the product. */
+  readonly sinks: readonly AnalyticsSink[];
 }
 
-export const createHandlers = ({ mail, erasure, outbound, webhookSlots, stripe, billing }: HandlerPorts): Handlers => ({
+export const createHandlers = ({
+  mail,
+  erasure,
+  outbound,
+  webhookSlots,
+  stripe,
+  billing,
+  sinks,
+}: HandlerPorts): Handlers => ({
   "metering.holders-sweep": (ctx) => sweepHolders(ctx.database, ctx.clock),
   "balance.settle-sweep": (ctx) => settleDueAccounts({ ctx }),
   "balance.settle": (ctx, input) => settleAccounts({ ctx, input }),
@@ -80,6 +92,7 @@ export const createHandlers = ({ mail, erasure, outbound, webhookSlots, stripe, 
   "webhooks.deliver": (ctx, input) => deliverWebhooks({ ctx, input, outbound, slots: webhookSlots }),
   "alerts.evaluate-sweep": (ctx) => evaluateRules({ ctx }),
   "alerts.send-sweep": (ctx) => sendAlertMessages({ ctx, outbound }),
+  "analytics.send-sweep": (ctx) => sendAnalytics({ ctx, sinks }),
   "webhooks.sweep": (ctx) => sweepWebhooks({ ctx }),
   "webhooks.forget-sweep": (ctx) => forgetWebhooks({ ctx }),
   "payments.process-event": (ctx, input) => processStripeEvent({ ctx: { ...ctx, stripe }, input, billing }),

@@ -207,9 +207,11 @@ export interface DomainEvent<Subject extends EventSubject = EventSubject> {
  * Who consumes what: a consumer is a domain, and gets each event of its subjects once, in order per lane ({@link laneOf}).
  * A new consumer begins with what the stream still holds; a subject that is added begins with the next event.
  */
-export const CONSUMERS = { notifications: NOTIFIED_SUBJECTS, webhooks: WEBHOOK_SUBJECTS } as const satisfies Readonly<
-  Record<string, readonly EventSubject[]>
->;
+export const CONSUMERS = {
+  analytics: EVENT_SUBJECTS,
+  notifications: NOTIFIED_SUBJECTS,
+  webhooks: WEBHOOK_SUBJECTS,
+} as const satisfies Readonly<Record<string, readonly EventSubject[]>>;
 
 export type ConsumerName = keyof typeof CONSUMERS;
 export type ConsumedSubject<Name extends ConsumerName> = (typeof CONSUMERS)[Name][number];

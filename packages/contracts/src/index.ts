@@ -1,5 +1,6 @@
 export * from "./admin.ts";
 export * from "./alerts.ts";
+export * from "./analytics.ts";
 export * from "./balance.ts";
 export * from "./billing.ts";
 export * from "./catalog.ts";

@@ -1,4 +1,5 @@
 import { alertsEvaluateSweep, alertsSendSweep } from "./alerts.ts";
+import { analyticsSendSweep } from "./analytics.ts";
 import { expireSweepJob, levelSweepJob, runChecksJob, settleJob, settleSweepJob } from "./balance.ts";
 import { closePeriodsJob, closePeriodsSweepJob } from "./billing.ts";
 import { rankApisJob } from "./catalog.ts";
@@ -37,6 +38,7 @@ export const JOBS = [
   messagesSweep,
   alertsEvaluateSweep,
   alertsSendSweep,
+  analyticsSendSweep,
   webhooksDeliver,
   webhooksSweep,
   webhooksForgetSweep,
@@ -68,6 +70,7 @@ export const SCHEDULES = [
   { job: messagesSweep, everyMs: HOUR_MS, offsetMs: 50 * MINUTE_MS },
   { job: alertsEvaluateSweep, everyMs: 10 * MINUTE_MS, offsetMs: 6 * MINUTE_MS },
   { job: alertsSendSweep, everyMs: 10_000, offsetMs: 2_000 },
+  { job: analyticsSendSweep, everyMs: 10_000, offsetMs: 6_000 },
   { job: webhooksSweep, everyMs: 5_000, offsetMs: 0 },
   { job: webhooksForgetSweep, everyMs: HOUR_MS, offsetMs: 45 * MINUTE_MS },
   { job: paymentsSweepJob, everyMs: MINUTE_MS, offsetMs: 15_000 },

@@ -43,6 +43,7 @@ export const ID_PREFIXES = {
   incident: "inc",
   incidentUpdate: "inu",
   selfTest: "slf",
+  analyticsDelivery: "anl",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;

@@ -1,5 +1,6 @@
 import { adminRouter } from "./admin.ts";
 import { alertsRouter } from "./alerts.ts";
+import { analyticsRouter } from "./analytics.ts";
 import { balanceRouter } from "./balance.ts";
 import { billingRouter } from "./billing.ts";
 import { catalogRouter } from "./catalog.ts";
@@ -20,6 +21,7 @@ import { webhooksRouter } from "./webhooks.ts";
 export const appRouter = router({
   admin: adminRouter,
   alerts: alertsRouter,
+  analytics: analyticsRouter,
   balance: balanceRouter,
   billing: billingRouter,
   catalog: catalogRouter,

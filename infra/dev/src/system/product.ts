@@ -18,6 +18,8 @@ export interface ProductPlace {
   readonly oauthEnv: Readonly<Record<string, string>>;
   /** The account at Stripe; see `planStripe`. */
   readonly stripeEnv: Readonly<Record<string, string>>;
+  /** The sinks of events; see `planAnalytics`. */
+  readonly analyticsEnv: Readonly<Record<string, string>>;
   readonly secrets: Secrets;
 }
 
@@ -96,7 +98,14 @@ export async function planProduct(place: ProductPlace): Promise<Product> {
     workers: {
       name: "workers",
       entry: "apps/workers/src/main.ts",
-      env: { ...common, ...mail, ...place.stripeEnv, WORKERS_HOST: HOST, WORKERS_PORT: `${workersPort}` },
+      env: {
+        ...common,
+        ...mail,
+        ...place.stripeEnv,
+        ...place.analyticsEnv,
+        WORKERS_HOST: HOST,
+        WORKERS_PORT: `${workersPort}`,
+      },
       readyUrl: `${urlOf(workersPort)}/readyz`,
     },
     examples: [...examplePorts].map(([name, port]) => ({

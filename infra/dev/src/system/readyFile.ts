@@ -11,6 +11,8 @@ export interface ReadyInfo {
   readonly mailUrl: string;
   /** The stand-ins that people sign in with, where no real registration is given. */
   readonly oauthUrls: { readonly google?: string; readonly github?: string };
+  /** The stand-ins for analytics and what they have heard, as JSON, where no real account is given. */
+  readonly analyticsUrls: { readonly mixpanel?: string; readonly mailchimp?: string };
   /** The stand-in for Stripe with its pages, where no real account is given. */
   readonly stripeUrl?: string;
   readonly databaseUrl: string;

@@ -7,6 +7,7 @@ import { startOauthStandIns } from "../oauthStandIns/index.ts";
 import type { Runnable } from "../processes/index.ts";
 import type { Log, ServerName } from "../servers/index.ts";
 import { choosePort, prepareServers, removePostgresData, SERVER_NAMES } from "../servers/index.ts";
+import { planAnalytics } from "./analytics.ts";
 import { writeEnvironmentFiles } from "./environmentFiles.ts";
 import { Fleet } from "./fleet.ts";
 import { LOCK_FILE, takeLauncherLock } from "./launcherLock.ts";
@@ -27,6 +28,7 @@ import { waitUntilSold } from "./waitUntilSold.ts";
 const ROOT = fileURLToPath(new URL("../../../..", import.meta.url));
 const STABLE_MAIL_PORTS = { http: 4300, smtp: 4325 };
 const STABLE_STRIPE_PORT = 4320;
+const STABLE_ANALYTICS_PORTS = { mixpanel: 4330, mailchimp: 4331 };
 const STABLE_OAUTH_PORTS = { google: 4310, github: 4311 };
 
 export interface SystemOptions {
@@ -120,6 +122,11 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
   });
   const { env: oauthEnv, urls: oauthUrls } = planOauth(oauth);
   closings.push(() => oauth.stop());
+  const analytics = await planAnalytics({
+    mixpanel: await choosePort(isStablePorts ? STABLE_ANALYTICS_PORTS.mixpanel : undefined),
+    mailchimp: await choosePort(isStablePorts ? STABLE_ANALYTICS_PORTS.mailchimp : undefined),
+  });
+  closings.push(() => analytics.stop());
   const stripe = await planStripe(dir, await choosePort(isStablePorts ? STABLE_STRIPE_PORT : undefined));
   closings.push(
     () => stripe.stop(),
@@ -138,6 +145,7 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
     smtpUrl: mail.smtpUrl,
     oauthEnv,
     stripeEnv: stripe.env,
+    analyticsEnv: analytics.env,
     secrets,
     ...urls,
   });
@@ -158,6 +166,7 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
     gatewayUrls: product.gatewayUrls,
     mailUrl: mail.httpUrl,
     oauthUrls,
+    analyticsUrls: analytics.urls,
     ...(stripe.url === undefined ? {} : { stripeUrl: stripe.url }),
     ...urls,
     pids: describePids(fleet, product),

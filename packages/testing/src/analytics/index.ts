@@ -1,0 +1,3 @@
+export * from "./startMailchimpStandIn.ts";
+export * from "./startMixpanelStandIn.ts";
+export type { SinkFault, SinkStandIn } from "./startSinkStandIn.ts";
