@@ -1,6 +1,7 @@
 import type { Invoice, PostalAddress } from "@tollgate/contracts";
 import type { Micros } from "@tollgate/kernel";
-import { formatMicros, localDate, subtractMicros } from "@tollgate/kernel";
+import { localDate, subtractMicros, ZERO_MICROS } from "@tollgate/kernel";
+import { formatColumn, groupDigits } from "../formatMoney.ts";
 
 /** What an invoice says, in the words and the order of every document that is made of it. */
 export interface InvoiceText {
@@ -22,31 +23,38 @@ export interface InvoiceText {
 }
 
 const TITLES = { usage: "Invoice", subscription: "Invoice", credit_note: "Credit note" } as const;
-const SYMBOLS: Readonly<Record<string, string>> = { usd: "$", eur: "€", gbp: "£" };
 const DAY_MS = 86_400_000;
 
 export function describeInvoice(invoice: Invoice): InvoiceText {
-  const symbol = SYMBOLS[invoice.currency] ?? `${invoice.currency.toUpperCase()} `;
-  const money = (amount: Micros): string => formatMicros(amount, symbol);
-  const day = (at: Date): string => formatDay(localDate(at.getTime(), invoice.timeZone));
-  // A period ends at the midnight after its last day.
-  const lastDay = new Date(Math.max(invoice.periodEnd.getTime() - DAY_MS / 2, invoice.periodStart.getTime()));
+  const { lines, currency } = invoice;
+  const price = formatColumn(
+    lines.map((line) => line.unitPriceMicros),
+    currency,
+  );
+  const money = formatColumn(
+    [...lines.map((line) => line.amountMicros), invoice.totalMicros, invoice.dueMicros],
+    currency,
+  );
   return {
     title: TITLES[invoice.kind],
     number: invoice.number ?? "Without number",
-    status: { draft: "Draft", final: "Open", paid: "Paid", void: "Void" }[invoice.status],
+    status:
+      invoice.kind === "credit_note" && invoice.status !== "void"
+        ? "Credited"
+        : { draft: "Draft", final: "Open", paid: "Paid", void: "Void" }[invoice.status],
     facts: [
-      ["Date", day(invoice.finalizedAt ?? invoice.createdAt)],
-      ["Period", `${day(invoice.periodStart)} – ${day(lastDay)}`],
+      ["Date", formatDay(invoice.finalizedAt ?? invoice.createdAt, invoice.timeZone)],
+      ["Period", describePeriod(invoice)],
       ["Account", invoice.billingAccountId],
+      ["Currency", currency.toUpperCase()],
     ],
     from: party(invoice.seller),
     to: party(invoice.customer),
-    lines: invoice.lines.map((line) => ({
+    lines: lines.map((line) => ({
       description: line.description,
       project: line.projectId ?? "",
-      quantity: grouped(line.quantity),
-      unitPrice: money(line.unitPriceMicros),
+      quantity: groupDigits(line.quantity),
+      unitPrice: price(line.unitPriceMicros),
       amount: money(line.amountMicros),
     })),
     totals: totalsOf(invoice, money),
@@ -55,7 +63,9 @@ export function describeInvoice(invoice: Invoice): InvoiceText {
 }
 
 function totalsOf(invoice: Invoice, money: (amount: Micros) => string): [string, string][] {
-  if (invoice.kind === "credit_note") return [["Total credited", money(invoice.totalMicros)]];
+  if (invoice.kind === "credit_note") {
+    return [["Total credited", money(subtractMicros(ZERO_MICROS, invoice.totalMicros))]];
+  }
   return [
     ["Total", money(invoice.totalMicros)],
     ["Paid", money(subtractMicros(invoice.totalMicros, invoice.dueMicros))],
@@ -68,7 +78,7 @@ function party(of: Invoice["seller"]): string[] {
     of.name,
     ...(of.address === null ? [] : addressLines(of.address)),
     of.email,
-    of.taxId && `Tax id ${of.taxId}`,
+    of.taxId && `Tax ID ${of.taxId}`,
   ].filter((line): line is string => typeof line === "string" && line !== "");
 }
 
@@ -79,11 +89,16 @@ function addressLines(address: PostalAddress): string[] {
   return [address.line1, address.line2 ?? "", place, country].filter((line) => line !== "");
 }
 
-const grouped = (digits: string): string => digits.replace(/\B(?=(\d{3})+$)/g, ",");
-
 const MONTHS = "January February March April May June July August September October November December".split(" ");
-/** `2026-11-24` as people write it: `24 November 2026`. */
-function formatDay(date: string): string {
-  const [year, month, day] = date.split("-");
+/** A day of a time zone as people write it: `24 November 2026`. */
+export function formatDay(at: Date, timeZone: string): string {
+  const [year, month, day] = localDate(at.getTime(), timeZone).split("-");
   return `${Number(day)} ${MONTHS[Number(month) - 1]} ${year}`;
+}
+
+/** From the first day of a period to its last. */
+export function describePeriod(of: Pick<Invoice, "periodStart" | "periodEnd" | "timeZone">): string {
+  // A period ends at the midnight after its last day.
+  const lastDay = new Date(Math.max(of.periodEnd.getTime() - DAY_MS / 2, of.periodStart.getTime()));
+  return `${formatDay(of.periodStart, of.timeZone)} – ${formatDay(lastDay, of.timeZone)}`;
 }

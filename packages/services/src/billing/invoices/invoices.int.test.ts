@@ -301,6 +301,8 @@ test("an invoice is from the seller that the environment names, in its currency,
     input: { invoiceId, micros: micros(10), reason: "Test", idempotencyKey: newId("job") },
   });
   expect(note.seller.name).toBe("Another Ltd");
+  const document = { ctx: later, input: { invoiceId: note.id, format: "html" as const } };
+  expect((await getInvoice(document)).document?.content).toMatch(/Total credited<\/td><td class="n">\u20ac0\.00001</);
 });
 
 test("two admins who remove each other at once leave one, and the last one stays", async () => {

@@ -4,7 +4,8 @@ import { describeInvoice } from "./invoiceText.ts";
 /** The invoice as a page that stands alone: no scripts, nothing from elsewhere, and made for paper as well. */
 export function renderInvoiceHtml(invoice: Invoice): string {
   const text = describeInvoice(invoice);
-  const block = (lines: readonly string[]) => lines.map(escapeHtml).join("<br>");
+  const block = ([name = "", ...lines]: readonly string[]) =>
+    [`<strong>${escapeHtml(name)}</strong>`, ...lines.map(escapeHtml)].join("<br>");
   const rows = text.lines.map(
     (line) => `<tr><td>${escapeHtml(line.description)}<small>${escapeHtml(line.project)}</small></td>
 <td class="n">${escapeHtml(line.quantity)}</td><td class="n">${escapeHtml(line.unitPrice)}</td><td class="n">${escapeHtml(line.amount)}</td></tr>`,
@@ -21,7 +22,7 @@ h1{font-size:28px;line-height:1.2;margin:0}h2{font-size:11px;letter-spacing:.06e
 dl{display:grid;grid-template-columns:auto 1fr;gap:2px 16px;margin:24px 0}dt{color:#667}dd{margin:0}
 table{border-collapse:collapse;width:100%}th{font-size:11px;letter-spacing:.06em;text-transform:uppercase;color:#667;text-align:left}
 th,td{padding:8px 0 8px 12px;border-bottom:1px solid #dde;vertical-align:top}th:first-child,td:first-child{padding-left:0}
-small{display:block;color:#667}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+small{display:block;color:#667}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;padding-left:24px}
 .totals{margin-left:auto;width:50%;margin-top:16px}.totals td{border:0;padding:4px 0}.totals tr:last-child td{font-weight:700;border-top:2px solid #16181d;padding-top:8px}
 @media print{body{margin:0}thead{display:table-header-group}tr{break-inside:avoid}}
 </style></head><body>
