@@ -7,7 +7,7 @@ import { evaluateRules, sendAlertMessages } from "@tollgate/services/alerts";
 import type { AnalyticsSink } from "@tollgate/services/analytics";
 import { sendAnalytics } from "@tollgate/services/analytics";
 import { announceLevels, expireGrants, settleAccounts, settleDueAccounts } from "@tollgate/services/balance";
-import { closeDueAccounts, closePeriods } from "@tollgate/services/billing";
+import { closeDueAccounts, closePeriods, renderInvoiceAttachment } from "@tollgate/services/billing";
 import { sweepHolders } from "@tollgate/services/budgets";
 import { rankApis } from "@tollgate/services/catalog";
 import { runChecks } from "@tollgate/services/checks";
@@ -78,7 +78,7 @@ export const createHandlers = ({
     await rankApis({ ctx });
     await rankUsers({ ctx });
   },
-  "emails.send": (ctx, input) => sendEmail({ ctx, input, transport: mail }),
+  "emails.send": (ctx, input) => sendEmail({ ctx, input, transport: mail, renderInvoice: renderInvoiceAttachment }),
   "emails.sweep": (ctx) => sweepDueEmails({ ctx }),
   "customers.erase": (ctx, input) => eraseCustomer({ ctx, input, ports: erasure }),
   "customers.export": (ctx, input) => exportCustomer({ ctx, input }),

@@ -67,3 +67,11 @@ export const emailsSweep = defineJob({
   attempts: 1,
   backoffMs: 1_000,
 });
+
+/** What is mailed to those who pay, as it happens. */
+export const MAILED_SUBJECTS = [
+  "balance.low",
+  "balance.exhausted",
+  "balance.topUpFailed",
+  "billing.invoiceFinalized",
+] as const;

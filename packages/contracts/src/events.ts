@@ -40,7 +40,7 @@ import {
   customersVerified,
 } from "./customers.ts";
 import type { AnyEventDefinition } from "./definitions.ts";
-import { emailsQueued, emailsSuppressed, emailsUnsuppressed } from "./emails.ts";
+import { emailsQueued, emailsSuppressed, emailsUnsuppressed, MAILED_SUBJECTS } from "./emails.ts";
 import {
   keysBlocked,
   keysExpired,
@@ -209,6 +209,7 @@ export interface DomainEvent<Subject extends EventSubject = EventSubject> {
  */
 export const CONSUMERS = {
   analytics: EVENT_SUBJECTS,
+  emails: MAILED_SUBJECTS,
   notifications: NOTIFIED_SUBJECTS,
   webhooks: WEBHOOK_SUBJECTS,
 } as const satisfies Readonly<Record<string, readonly EventSubject[]>>;

@@ -1,6 +1,7 @@
 import { EVENT_SUBJECTS, NOTIFIED_SUBJECTS, WEBHOOK_SUBJECTS } from "@tollgate/contracts";
 import type { AnalyticsSink } from "@tollgate/services/analytics";
 import { forwardEvents } from "@tollgate/services/analytics";
+import { MAIL_HANDLERS } from "@tollgate/services/emails";
 import type { Consumer, Consumers } from "@tollgate/services/messages";
 import { consumersOf, handleEach } from "@tollgate/services/messages";
 import { notifyPeople } from "@tollgate/services/notifications";
@@ -13,6 +14,7 @@ import { queueWebhooks } from "@tollgate/services/webhooks";
 export function createConsumers(sinks: readonly AnalyticsSink[]): Consumer[] {
   const table: Consumers = {
     analytics: handleEach(EVENT_SUBJECTS, forwardEvents(sinks)),
+    emails: MAIL_HANDLERS,
     notifications: handleEach(NOTIFIED_SUBJECTS, notifyPeople),
     webhooks: handleEach(WEBHOOK_SUBJECTS, queueWebhooks),
   };

@@ -16,6 +16,8 @@ export const emails = pgTable(
     idempotencyKey: text("idempotency_key").notNull(),
     /** A keyed hash of what a service asked for, so that the same key with another mail is seen. */
     requestHash: text("request_hash"),
+    /** The invoice that goes along as a PDF, which is made when the mail is sent. Only the product itself attaches one. */
+    attachedInvoiceId: id("attached_invoice_id"),
     attempts: integer("attempts").notNull().default(0),
     lastError: text("last_error"),
     createdAt: createdAt(),

@@ -4,6 +4,7 @@ export { getInvoice } from "./invoices/getInvoice.ts";
 export { issueCreditNote } from "./invoices/issueCreditNote.ts";
 export { listInvoices } from "./invoices/listInvoices.ts";
 export { listPendingCharges } from "./invoices/listPendingCharges.ts";
+export { renderInvoiceAttachment } from "./invoices/renderInvoiceAttachment.ts";
 export { voidInvoice } from "./invoices/voidInvoice.ts";
 export * from "./listTiers.ts";
 export * from "./readAccount.ts";

@@ -11,6 +11,14 @@ const SAMPLES: { readonly [Name in EmailTemplateName]: unknown } = {
     isResolved: false,
     dashboardUrl: "https://app.example.test",
   },
+  creditNote: {
+    creditNoteNumber: "CN-00007",
+    accountName: "Example GmbH",
+    total: "$4.20",
+    reason: "Charged twice",
+    invoiceUrl: "https://app.example.test/invoices/inv_y",
+  },
+  exhaustedBalance: { accountName: "Example GmbH", dashboardUrl: "https://app.example.test" },
   invoice: {
     invoiceNumber: "TG-2026-00042",
     accountName: "Example GmbH",

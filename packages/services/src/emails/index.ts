@@ -1,5 +1,6 @@
 export * from "./listSentEmails.ts";
 export * from "./mailTransport.ts";
+export { MAIL_HANDLERS } from "./news/mailHandlers.ts";
 export * from "./orderEmail.ts";
 export * from "./sendEmail.ts";
 export * from "./smtpTransport.ts";

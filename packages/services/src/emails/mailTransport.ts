@@ -1,3 +1,10 @@
+/** A file that goes along with a mail. */
+export interface MailAttachment {
+  readonly fileName: string;
+  readonly contentType: string;
+  readonly content: Buffer;
+}
+
 /** A mail on its way out. */
 export interface OutgoingMail {
   readonly to: string;
@@ -8,6 +15,7 @@ export interface OutgoingMail {
   readonly messageId: string;
   /** For mails that people may unsubscribe from: a POST there does it (RFC 8058). */
   readonly unsubscribeUrl?: string;
+  readonly attachments?: readonly MailAttachment[];
 }
 
 /** Whatever carries mails. It resolves when the next station has taken the mail, and throws when it has not. */

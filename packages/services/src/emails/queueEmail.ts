@@ -16,6 +16,8 @@ export interface QueuedEmail<Name extends EmailTemplateName> {
   readonly sendAt?: Date;
   /** Unique over all mails: the same key again queues nothing. */
   readonly idempotencyKey: string;
+  /** Goes along as a PDF. Whoever queues the mail vouches that the recipient may have it. */
+  readonly attachedInvoiceId?: string;
   /** Nobody is to get it: it is cancelled from the start, and costs as much as one that is sent. */
   readonly isDecoy?: boolean;
 }
@@ -44,6 +46,7 @@ export async function insertEmail(
     readonly data: unknown;
     readonly sendAt?: Date | undefined;
     readonly idempotencyKey: string;
+    readonly attachedInvoiceId?: string;
     readonly isDecoy?: boolean;
     readonly requestHash?: string;
   },
@@ -63,6 +66,7 @@ export async function insertEmail(
       status: isInternal ? "suppressed" : email.isDecoy === true ? "cancelled" : "queued",
       idempotencyKey: email.idempotencyKey,
       requestHash: email.requestHash ?? null,
+      attachedInvoiceId: email.attachedInvoiceId ?? null,
       createdAt: now,
       sendAt,
     })

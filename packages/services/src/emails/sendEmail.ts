@@ -4,7 +4,7 @@ import type { ServiceContext } from "../context.ts";
 import { requireService } from "../permissions.ts";
 import type { EmailRow } from "./internal.ts";
 import { unsealData } from "./internal.ts";
-import type { MailTransport, OutgoingMail } from "./mailTransport.ts";
+import type { MailAttachment, MailTransport, OutgoingMail } from "./mailTransport.ts";
 import { MailRejectedError } from "./mailTransport.ts";
 import { suppressBounced } from "./suppressEmail.ts";
 import { isEmailTemplate, isOptionalEmail, renderEmail } from "./templates/index.ts";
@@ -31,6 +31,13 @@ const ERROR_CHARACTERS_MAX = 500;
 
 const { emails } = schema;
 
+/** Makes the document of an invoice that goes along with a mail. */
+export type InvoiceRenderer = (ctx: ServiceContext, invoiceId: string) => Promise<MailAttachment>;
+
+const refuseToRender: InvoiceRenderer = async () => {
+  throw new Error("Nothing here makes documents of invoices");
+};
+
 /** `skipped`: it was sent before, is not due, or another worker has it. */
 export type SendOutcome = "sent" | "deferred" | "failed" | "suppressed" | "skipped";
 
@@ -44,10 +51,12 @@ export async function sendEmail({
   ctx,
   input,
   transport,
+  renderInvoice = refuseToRender,
 }: {
   readonly ctx: ServiceContext;
   readonly input: { readonly emailId: string };
   readonly transport: MailTransport;
+  readonly renderInvoice?: InvoiceRenderer;
 }): Promise<SendOutcome> {
   requireService(ctx);
   const claimed = await claim(ctx, input.emailId);
@@ -58,7 +67,7 @@ export async function sendEmail({
   }
   let failure: unknown;
   try {
-    await transport.send(compose(ctx, claimed));
+    await transport.send(await compose(ctx, claimed, renderInvoice));
   } catch (error) {
     failure = error;
   }
@@ -99,13 +108,19 @@ async function isSuppressed(ctx: ServiceContext, email: EmailRow): Promise<boole
   return isEmailTemplate(email.template) && isOptionalEmail(email.template);
 }
 
-function compose(ctx: ServiceContext, email: EmailRow): OutgoingMail {
+async function compose(ctx: ServiceContext, email: EmailRow, renderInvoice: InvoiceRenderer): Promise<OutgoingMail> {
   if (!isEmailTemplate(email.template)) throw new MailRejectedError(`No such template: ${email.template}`);
   const { template, recipient } = email;
   const unsubscribe = isOptionalEmail(template) ? unsubscribeUrl(ctx, recipient) : undefined;
   const rendered = renderEmail(template, unsealData(ctx.settings.masterSecret, email.data), unsubscribe);
   const host = new URL(ctx.settings.publicApiUrl).hostname;
-  const mail = { ...rendered, to: recipient, messageId: `<${email.id}@${host}>` };
+  const attachments = email.attachedInvoiceId === null ? [] : [await renderInvoice(ctx, email.attachedInvoiceId)];
+  const mail = {
+    ...rendered,
+    to: recipient,
+    messageId: `<${email.id}@${host}>`,
+    ...(attachments.length === 0 ? {} : { attachments }),
+  };
   return unsubscribe === undefined ? mail : { ...mail, unsubscribeUrl: unsubscribe };
 }
 

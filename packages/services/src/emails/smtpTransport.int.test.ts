@@ -26,6 +26,39 @@ test("a mail goes out over SMTP as it was composed", async () => {
   }
 });
 
+test("a file that goes along arrives byte by byte, under its name", async () => {
+  const raw: Buffer[] = [];
+  const server = new SMTPServer({
+    authOptional: true,
+    disabledCommands: ["STARTTLS", "AUTH"],
+    onData: (stream, _, callback) => {
+      stream.on("data", (chunk: Buffer) => raw.push(chunk));
+      stream.on("end", () => callback());
+    },
+  });
+  const port = await new Promise<number>((resolve) => {
+    const listening = server.listen(0, "127.0.0.1", () => {
+      const address = listening.address();
+      resolve(typeof address === "object" && address !== null ? address.port : 0);
+    });
+  });
+  const transport = createSmtpTransport(`smtp://127.0.0.1:${port}`, "no-reply@example.test");
+  try {
+    const content = Buffer.from("%PDF-1.7 \u00e4");
+    await transport.send({
+      ...mail,
+      attachments: [{ fileName: "INV-00042.pdf", contentType: "application/pdf", content }],
+    });
+    const message = Buffer.concat(raw).toString();
+    expect(message).toContain("Content-Type: application/pdf; name=INV-00042.pdf");
+    expect(message).toContain("Content-Disposition: attachment; filename=INV-00042.pdf");
+    expect(message).toContain(content.toString("base64"));
+  } finally {
+    await transport.close();
+    await new Promise<void>((resolve) => server.close(resolve));
+  }
+});
+
 test.each([
   { responseCode: 550, isForGood: true },
   { responseCode: 451, isForGood: false },

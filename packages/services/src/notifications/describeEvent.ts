@@ -26,6 +26,16 @@ export function describeEvent(subject: string, data: Data): string {
       return `${formatUnits(text(data, "micros"))} of credit was added`;
     case "balance.debited":
       return `${formatUnits(text(data, "micros"))} of credit was taken off`;
+    case "balance.low":
+      return `The balance is low: ${formatUnits(text(data, "available"))} of credit is left`;
+    case "balance.exhausted":
+      return "The credit is used up: calls that cost are refused";
+    case "balance.topUpFailed":
+      return data["isOff"] === true
+        ? "An automatic top-up was declined again, and is off now"
+        : "An automatic top-up was declined";
+    case "billing.invoiceFinalized":
+      return `${data["kind"] === "credit_note" ? "The credit note" : "The invoice"} ${text(data, "number")} is there`;
     case "catalog.deprecated":
       return `The API ${text(data, "name")} is deprecated and ends on ${text(data, "sunsetAt").slice(0, 10)}`;
     case "catalog.removed":

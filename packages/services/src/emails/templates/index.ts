@@ -2,9 +2,11 @@ import type { z } from "zod";
 import { accountDeleted } from "./accountDeleted.ts";
 import { alert } from "./alert.ts";
 import { alreadyRegistered } from "./alreadyRegistered.ts";
+import { creditNote } from "./creditNote.ts";
 import { emailChange } from "./emailChange.ts";
 import { emailChangeNotice } from "./emailChangeNotice.ts";
 import { emailInUse } from "./emailInUse.ts";
+import { exhaustedBalance } from "./exhaustedBalance.ts";
 import { exportReady } from "./exportReady.ts";
 import { invite } from "./invite.ts";
 import { invoice } from "./invoice.ts";
@@ -24,6 +26,8 @@ import { welcome } from "./welcome.ts";
 /** All mails that the product sends. */
 export const EMAIL_TEMPLATES = {
   alert,
+  creditNote,
+  exhaustedBalance,
   invoice,
   lowBalance,
   paymentFailed,

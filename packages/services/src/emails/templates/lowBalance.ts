@@ -11,10 +11,11 @@ export const lowBalance = defineTemplate({
     blocks: [
       {
         kind: "text",
-        text: `The account ${accountName} has ${available} left, which is less than the ${threshold} that you set.`,
+        text: `The account ${accountName} has ${available} left, which is less than ${threshold}.`,
       },
       { kind: "text", text: "When it is used up, paid calls are refused until credit is added." },
       { kind: "button", label: "Add credit", url: dashboardUrl },
+      { kind: "note", text: "At which balance you get this mail is a setting of the account." },
     ],
   }),
 });
