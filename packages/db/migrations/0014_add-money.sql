@@ -1,0 +1,1 @@
+ALTER TABLE "emails" ADD COLUMN "attached_invoice_id" text;
