@@ -7,7 +7,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkBooks } from "./books.ts";
 import type { Stranger } from "./stranger.ts";
-import { addCredit, allowHighRates, callGateway, callRest, eventually, signUp } from "./stranger.ts";
+import { addCredit, allowHighRates, callGateway, callRest, eventually, kill, signUp } from "./stranger.ts";
 
 /**
  * P1: every call that was answered is counted once and charged once, whatever is killed with -9. One driver makes 20,000
@@ -31,16 +31,6 @@ afterAll(async () => {
 });
 
 type Victim = (round: number) => void | Promise<void>;
-
-const kill = (pid: number | undefined): void => {
-  if (pid === undefined) throw new Error("Nothing to kill");
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch (error) {
-    // It died of the previous kill and its successor is not written down yet.
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-  }
-};
 
 const VICTIMS: Readonly<Record<string, Victim>> = {
   worker: () => kill(system.ready.pids.workers),

@@ -14,6 +14,9 @@ export interface Stranger {
   readonly key: string;
 }
 
+/** Of every stranger. */
+export const PASSWORD = "correct horse battery staple";
+
 type Json = Record<string, unknown>;
 
 /** Calls a procedure over REST. @throws Error with the problem's text */
@@ -39,7 +42,7 @@ export async function signUp(ready: ReadyInfo, name: string): Promise<Stranger> 
   const signedUp = await callRest(ready.apiUrl, "onboarding/completeSignup", {
     email,
     code,
-    password: "correct horse battery staple",
+    password: PASSWORD,
   });
   const accessToken = String(signedUp["accessToken"]);
   const me = await callRest(ready.apiUrl, "customers/me", {}, accessToken);
@@ -154,5 +157,16 @@ function codeOf(body: string): string {
     return String((JSON.parse(body) as Json)["code"]);
   } catch {
     return "";
+  }
+}
+
+/** Ends a process as a crash would, without a word. One that has just died of something else is as dead. */
+export function kill(pid: number | undefined): void {
+  if (pid === undefined) throw new Error("Nothing to kill");
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    // It died of the previous kill and its successor is not written down yet.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }
