@@ -112,6 +112,12 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
     input: () => ({ from: "2026-11-01T00:00:00Z", to: "2026-12-01T00:00:00Z" }),
   },
   "analytics.events": { answers: operators() },
+  "admin.deleteTenantData": {
+    answers: operators(),
+    // An operator's business with any project.
+    input: ({ ids }) => ({ projectId: ids["prj"] }),
+  },
+  "admin.listDataDeletions": { answers: operators(), input: ({ ids }) => ({ projectId: ids["prj"] }) },
   "admin.deadLetters.list": { answers: operators() },
   "admin.deadLetters.replay": { answers: operators(), input: () => ({ consumer: "nobody" }), isWholeInput: true },
   "admin.deadLetters.discard": { answers: operators(), input: () => ({ consumer: "nobody" }), isWholeInput: true },

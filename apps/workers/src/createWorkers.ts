@@ -10,9 +10,9 @@ import type { JobOrigin } from "@tollgate/messaging";
 import { createQueueWorker, PushBus, Queues } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
 import { settingsFrom } from "@tollgate/services";
-import { openConfig } from "@tollgate/services/admin";
+import { eraseUpstreams, openConfig } from "@tollgate/services/admin";
 import type { ErasurePorts } from "@tollgate/services/customers";
-import { NO_ERASURE_PORTS } from "@tollgate/services/customers";
+import { createTokenIssuer } from "@tollgate/services/customers";
 import { createSmtpTransport } from "@tollgate/services/emails";
 import { OutboundClient } from "@tollgate/services/outbound";
 import type { StripeAccount } from "@tollgate/services/payments";
@@ -105,7 +105,8 @@ export async function createWorkers(options: {
   const handle = createJobHandler(
     createHandlers({
       mail: createSmtpTransport(env.SMTP_URL, env.MAIL_FROM),
-      erasure: { ...NO_ERASURE_PORTS, payments: erasurePortOf(stripe), analytics: forgetfulnessOf(sinks) },
+      erasure: { payments: erasurePortOf(stripe), analytics: forgetfulnessOf(sinks), upstreams: eraseUpstreams },
+      tokenIssuer: createTokenIssuer({ database, settings, clock }),
       outbound,
       webhookSlots: new EndpointSlots({ perEndpoint: 4, failingMax: CONCURRENCY.webhooks / 2 }),
       stripe,

@@ -3,6 +3,7 @@ import type { Logger } from "@tollgate/kernel";
 import type { JobHandler, JobOrigin } from "@tollgate/messaging";
 import { originOf } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
+import { askUpstream, sweepTenantData } from "@tollgate/services/admin";
 import { evaluateRules, sendAlertMessages } from "@tollgate/services/alerts";
 import type { AnalyticsSink } from "@tollgate/services/analytics";
 import { sendAnalytics } from "@tollgate/services/analytics";
@@ -11,7 +12,7 @@ import { closeDueAccounts, closePeriods, renderInvoiceAttachment } from "@tollga
 import { sweepHolders } from "@tollgate/services/budgets";
 import { rankApis } from "@tollgate/services/catalog";
 import { runChecks } from "@tollgate/services/checks";
-import type { ErasurePorts } from "@tollgate/services/customers";
+import type { ErasurePorts, TokenIssuer } from "@tollgate/services/customers";
 import { eraseCustomer, exportCustomer, rotateDueSigningKey, sweepCustomers } from "@tollgate/services/customers";
 import type { MailTransport } from "@tollgate/services/emails";
 import { sendEmail, sweepDueEmails } from "@tollgate/services/emails";
@@ -47,7 +48,9 @@ export type Handlers = { readonly [Name in Exclude<JobName, "metering.fold">]: H
 export interface HandlerPorts {
   readonly mail: MailTransport;
   readonly erasure: ErasurePorts;
-  /** To URLs that customers name. */
+  /** Signs what upstreams are asked. */
+  readonly tokenIssuer: TokenIssuer;
+  /** To URLs that customers and publishers name. */
   readonly outbound: Outbound;
   readonly webhookSlots: EndpointSlots;
   /** Undefined where the deployment takes no payments. */
@@ -60,6 +63,7 @@ export interface HandlerPorts {
 export const createHandlers = ({
   mail,
   erasure,
+  tokenIssuer,
   outbound,
   webhookSlots,
   stripe,
@@ -90,6 +94,8 @@ export const createHandlers = ({
   "usage.check-pipeline": (ctx) => checkPipeline({ ctx }),
   "usage.forget-sweep": (ctx) => forgetUsage({ ctx }),
   "webhooks.deliver": (ctx, input) => deliverWebhooks({ ctx, input, outbound, slots: webhookSlots }),
+  "admin.delete-tenant-data": (ctx, input) => askUpstream({ ctx: { ...ctx, tokenIssuer }, input, outbound }),
+  "admin.tenant-data-sweep": (ctx) => sweepTenantData({ ctx }),
   "alerts.evaluate-sweep": (ctx) => evaluateRules({ ctx }),
   "alerts.send-sweep": (ctx) => sendAlertMessages({ ctx, outbound }),
   "analytics.send-sweep": (ctx) => sendAnalytics({ ctx, sinks }),

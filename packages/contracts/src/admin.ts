@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { apiNameInput } from "./catalog.ts";
-import { defineEvent } from "./definitions.ts";
+import { defineEvent, defineJob } from "./definitions.ts";
 import { idSchema, instantInput, pageInput, pageOf } from "./primitives.ts";
 
 /** What operators do about the deployment itself. */
@@ -215,3 +215,70 @@ export const adminImpersonated = defineEvent(
   "admin.impersonated",
   z.object({ customerId: z.string(), operatorId: z.string() }),
 );
+
+export const deleteTenantDataInput = z.object({ projectId: idSchema("project") });
+
+export const dataDeletionStatus = z.enum(["pending", "done", "skipped", "failed"]);
+export const dataDeletionAttemptDto = z.object({
+  at: z.string(),
+  durationMs: z.int(),
+  /** The status of the answer; null when there was none. */
+  status: z.int().nullable(),
+  error: z.string().nullable(),
+});
+/** What one published API was asked to delete of one project. */
+export const dataDeletionDto = z.object({
+  id: z.string(),
+  projectId: z.string(),
+  apiId: z.string(),
+  api: z.string(),
+  /** An operator asked, or the project has ended with the account of its last owner. */
+  cause: z.enum(["operator", "erasure"]),
+  /** `skipped`: the API no longer says where to ask. `failed`: given up after the last attempt. */
+  status: dataDeletionStatus,
+  attempts: z.int(),
+  /** The last attempts, the oldest first. */
+  attemptLog: z.array(dataDeletionAttemptDto),
+  /** When it will be tried again; null when it will not. */
+  nextAttemptAt: z.date().nullable(),
+  createdAt: z.date(),
+  completedAt: z.date().nullable(),
+});
+export type DataDeletion = z.infer<typeof dataDeletionDto>;
+/** One for each API that says where to ask; none when there is no such API. */
+export const dataDeletionList = z.object({ items: z.array(dataDeletionDto) });
+export const listDataDeletionsInput = pageInput.extend({
+  projectId: idSchema("project").optional(),
+  status: dataDeletionStatus.optional(),
+});
+export const dataDeletionPage = pageOf(dataDeletionDto);
+
+/** Asks one API to delete what it holds of one project. */
+export const deleteTenantDataJob = defineJob({
+  name: "admin.delete-tenant-data",
+  // It waits for others most of the time, as webhooks do.
+  queue: "webhooks",
+  schema: z.object({ deletionId: z.string() }),
+  attempts: 1,
+  backoffMs: 1_000,
+  id: ({ deletionId }) => deletionId,
+});
+
+/** Every minute: orders what is to be tried again, and what has lost its job with the queue. */
+export const tenantDataSweepJob = defineJob({
+  name: "admin.tenant-data-sweep",
+  queue: "maintenance",
+  schema: z.object({}),
+  attempts: 1,
+  backoffMs: 1_000,
+});
+
+const dataDeletionEventData = z.object({
+  deletionId: z.string(),
+  projectId: z.string(),
+  apiId: z.string(),
+  api: z.string(),
+});
+export const adminTenantDataDeletionRequested = defineEvent("admin.tenantDataDeletionRequested", dataDeletionEventData);
+export const adminTenantDataDeleted = defineEvent("admin.tenantDataDeleted", dataDeletionEventData);
+export const adminTenantDataDeletionFailed = defineEvent("admin.tenantDataDeletionFailed", dataDeletionEventData);

@@ -5,6 +5,9 @@ import {
   adminSecretSet,
   adminSecretsRewrapped,
   adminSettingChanged,
+  adminTenantDataDeleted,
+  adminTenantDataDeletionFailed,
+  adminTenantDataDeletionRequested,
 } from "./admin.ts";
 import {
   alertsAcknowledged,
@@ -95,6 +98,9 @@ export const EVENTS = [
   adminSecretsRewrapped,
   adminSettingChanged,
   adminImpersonated,
+  adminTenantDataDeletionRequested,
+  adminTenantDataDeleted,
+  adminTenantDataDeletionFailed,
   adminDeadLetterReplayed,
   adminDeadLetterDiscarded,
   balanceCredited,

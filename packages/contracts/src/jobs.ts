@@ -1,3 +1,4 @@
+import { deleteTenantDataJob, tenantDataSweepJob } from "./admin.ts";
 import { alertsEvaluateSweep, alertsSendSweep } from "./alerts.ts";
 import { analyticsSendSweep } from "./analytics.ts";
 import { expireSweepJob, levelSweepJob, runChecksJob, settleJob, settleSweepJob } from "./balance.ts";
@@ -47,6 +48,8 @@ export const JOBS = [
   topUpJob,
   topUpSweepJob,
   reconcilePaymentsJob,
+  deleteTenantDataJob,
+  tenantDataSweepJob,
 ] as const;
 
 export type JobName = (typeof JOBS)[number]["name"];
@@ -79,5 +82,6 @@ export const SCHEDULES = [
   { job: rotateSigningKeyJob, everyMs: 24 * HOUR_MS, offsetMs: 2 * HOUR_MS },
   { job: checkPipelineJob, everyMs: MINUTE_MS, offsetMs: 30_000 },
   { job: usageForgetSweep, everyMs: 24 * HOUR_MS, offsetMs: 3 * HOUR_MS },
+  { job: tenantDataSweepJob, everyMs: MINUTE_MS, offsetMs: 20_000 },
   { job: rankApisJob, everyMs: 24 * HOUR_MS, offsetMs: HOUR_MS },
 ] as const;

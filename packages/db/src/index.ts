@@ -5,6 +5,7 @@ export * from "./messages.ts";
 export * from "./migrate.ts";
 export * from "./pendingMigrations.ts";
 export * from "./prepareQuery.ts";
+export type { DataDeletionAttempt } from "./schema/admin.ts";
 export type { LedgerLineDetail } from "./schema/balance.ts";
 export type { InvoiceParty, PostalAddress } from "./schema/billing.ts";
 export * as schema from "./schema/index.ts";

@@ -44,6 +44,7 @@ export const ID_PREFIXES = {
   incidentUpdate: "inu",
   selfTest: "slf",
   analyticsDelivery: "anl",
+  dataDeletion: "ddl",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;

@@ -2,14 +2,18 @@ import {
   auditPage,
   configDto,
   configHistoryInput,
+  dataDeletionList,
+  dataDeletionPage,
   deadLetterPage,
   deleteSecretInput,
+  deleteTenantDataInput,
   doneDto,
   getConfigInput,
   impersonateInput,
   impersonationDto,
   invariantList,
   listAuditInput,
+  listDataDeletionsInput,
   listDeadLettersInput,
   listSecretsInput,
   pickDeadLettersInput,
@@ -25,11 +29,13 @@ import {
 } from "@tollgate/contracts";
 import {
   deleteSecret,
+  deleteTenantData,
   discardDeadLetters,
   getConfig,
   impersonate,
   listAudit,
   listConfigHistory,
+  listDataDeletions,
   listDeadLetters,
   listSecrets,
   replayDeadLetters,
@@ -67,6 +73,25 @@ export const adminRouter = router({
     .meta({ description: "How each check of the ledger and of metering went when it last ran." })
     .output(invariantList)
     .query(({ ctx }) => listInvariants({ ctx })),
+
+  deleteTenantData: adminProcedure
+    .meta({
+      description:
+        "Has every published API asked to delete what it holds of a project, until it has said that it is gone. What was given up begins anew.",
+      example: { projectId: "prj_2vKp7RtY5nWq3sXcB8dZfM" },
+    })
+    .input(deleteTenantDataInput)
+    .output(dataDeletionList)
+    .mutation(({ ctx, input }) => deleteTenantData({ ctx, input })),
+
+  listDataDeletions: adminProcedure
+    .meta({
+      description: "What APIs were asked to delete of projects, with every attempt, newest first.",
+      example: { status: "failed" },
+    })
+    .input(listDataDeletionsInput)
+    .output(dataDeletionPage)
+    .query(({ ctx, input }) => listDataDeletions({ ctx, input })),
 
   /** Events that consumers gave up. */
   deadLetters: router({

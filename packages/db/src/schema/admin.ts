@@ -1,6 +1,8 @@
+import { sql } from "drizzle-orm";
 import { check, index, integer, jsonb, pgTable, text, uniqueIndex } from "drizzle-orm/pg-core";
 import { apis } from "./catalog.ts";
 import { createdAt, id, instant, oneOf, updatedAt } from "./columns.ts";
+import { projects } from "./projects.ts";
 
 export const SECRET_PLACEMENTS = ["header", "query"] as const;
 
@@ -72,4 +74,49 @@ export const settingChanges = pgTable(
     changedAt: instant("changed_at").notNull(),
   },
   (t) => [index("setting_changes_name_idx").on(t.name, t.revision)],
+);
+
+export const DATA_DELETION_CAUSES = ["operator", "erasure"] as const;
+export const DATA_DELETION_STATUSES = ["pending", "done", "skipped", "failed"] as const;
+
+/** One time that an API was asked: what came back, or why nothing did. */
+export interface DataDeletionAttempt {
+  readonly at: string;
+  readonly durationMs: number;
+  readonly status: number | null;
+  readonly error: string | null;
+}
+
+/**
+ * What a published API is asked to delete of a project: a row first and a job second, so an emptied queue delays and never
+ * forgets. While one is pending, nobody asks the same API a second time.
+ */
+export const dataDeletions = pgTable(
+  "data_deletions",
+  {
+    id: id().primaryKey(),
+    projectId: id("project_id")
+      .notNull()
+      .references(() => projects.id),
+    apiId: id("api_id")
+      .notNull()
+      .references(() => apis.id),
+    cause: text("cause", { enum: DATA_DELETION_CAUSES }).notNull(),
+    status: text("status", { enum: DATA_DELETION_STATUSES }).notNull(),
+    attempts: integer("attempts").notNull().default(0),
+    attemptLog: jsonb("attempt_log").$type<DataDeletionAttempt[]>().notNull().default([]),
+    nextAttemptAt: instant("next_attempt_at").notNull(),
+    /** A worker that is asking has it until then; after that another may. */
+    claimedUntil: instant("claimed_until"),
+    createdAt: createdAt(),
+    completedAt: instant("completed_at"),
+  },
+  (t) => [
+    uniqueIndex("data_deletions_pending_key").on(t.projectId, t.apiId).where(sql`status = 'pending'`),
+    index("data_deletions_due_idx").on(t.nextAttemptAt).where(sql`status = 'pending'`),
+    index("data_deletions_project_id_idx").on(t.projectId, t.createdAt, t.id),
+    index("data_deletions_created_at_idx").on(t.createdAt, t.id),
+    check("data_deletions_cause_check", oneOf("cause", DATA_DELETION_CAUSES)),
+    check("data_deletions_status_check", oneOf("status", DATA_DELETION_STATUSES)),
+  ],
 );

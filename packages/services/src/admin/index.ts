@@ -1,3 +1,4 @@
+export * from "./dataDeletions/index.ts";
 export * from "./deleteSecret.ts";
 export * from "./discardDeadLetters.ts";
 export { getConfig } from "./getConfig.ts";

@@ -1,5 +1,5 @@
 import type { TollgateError } from "@tollgate/kernel";
-import { unauthorized } from "@tollgate/kernel";
+import { newId, unauthorized } from "@tollgate/kernel";
 import type { CryptoKey, JWK, JWTPayload } from "jose";
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from "jose";
 import type { ServiceContext, ServiceSettings } from "../context.ts";
@@ -8,13 +8,15 @@ import { loadSigningKeySet, RETIRED_KEY_ACCEPTED_MS, SIGNING_ALGORITHM } from ".
 
 /**
  * Signs and verifies the tokens of a deployment (JWT, RFC 7519): access tokens of customers (RFC 9068) and the gateway's
- * tokens to upstreams. The two differ in `typ` and in audience, so an upstream cannot turn what it was sent into a sign-in.
- * One per process; it keeps the keys in memory and asks the database again when they are old or a token names a new one.
+ * tokens to upstreams, for calls and for the deletion of data. They differ in `typ` and in audience, so an upstream cannot
+ * turn what it was sent into a sign-in. One per process; it keeps the keys in memory and asks the database again when they are old or a token names a new one.
  */
 export const ACCESS_TOKEN_SECONDS = 15 * 60;
 export const UPSTREAM_TOKEN_SECONDS = 60;
 const ACCESS_TYPE = "at+jwt";
 const UPSTREAM_TYPE = "JWT";
+/** The `typ` of an order to delete data: what a call carries is no such order, and the other way round. */
+const DATA_DELETION_TYPE = "data-deletion+jwt";
 /** Keys older than this are looked up again in the background. */
 const KEYS_STALE_AFTER_MS = 60_000;
 /** Keys older than this are not used: they may have been retired for so long that verifiers no longer take them. */
@@ -40,6 +42,15 @@ export interface UpstreamClaims {
   readonly scopes: readonly string[];
   readonly billingAccountId: string;
   /** The API that is called; the audience, so one API's upstream cannot replay the token to another's. */
+  readonly api: string;
+}
+
+/** What an upstream is asked to delete. */
+export interface DataDeletionClaims {
+  readonly projectId: string;
+  /** The same at every attempt. */
+  readonly deletionId: string;
+  /** The API that is asked; the audience. */
   readonly api: string;
 }
 
@@ -97,6 +108,13 @@ export class TokenIssuer {
     const now = this.#nowSeconds();
     const payload = { key: claims.keyId, scopes: claims.scopes, billing_account: claims.billingAccountId };
     return this.#sign(UPSTREAM_TYPE, claims.api, claims.projectId, payload, now, now + UPSTREAM_TOKEN_SECONDS);
+  }
+
+  /** The token that goes with one request to delete a tenant's data; 60 s. Each has an id, so it can be refused a second time. */
+  async signDataDeletionToken({ projectId, deletionId, api }: DataDeletionClaims): Promise<string> {
+    const now = this.#nowSeconds();
+    const payload = { deletion: deletionId, jti: newId("request") };
+    return this.#sign(DATA_DELETION_TYPE, api, projectId, payload, now, now + UPSTREAM_TOKEN_SECONDS);
   }
 
   /** The document at `/.well-known/jwks.json` (RFC 7517). */
