@@ -26,7 +26,8 @@ export interface GatewayCaller {
 export type GatewayVerifier = (headers: IncomingHttpHeaders) => Promise<GatewayCaller>;
 
 /** Clocks of gateway and upstream may differ by this much. */
-const CLOCK_TOLERANCE_SECONDS = 5;
+export const CLOCK_TOLERANCE_SECONDS = 5;
+export const SIGNATURE_CHECKS = { algorithms: ["EdDSA", "Ed25519"], clockTolerance: CLOCK_TOLERANCE_SECONDS };
 
 /**
  * Makes the check that a request came through the gateway: a JWT (RFC 7519) signed with Ed25519 in
@@ -35,9 +36,8 @@ const CLOCK_TOLERANCE_SECONDS = 5;
 export function createGatewayVerifier(options: GatewayVerifierOptions): GatewayVerifier {
   const keys = createRemoteJWKSet(new URL(options.jwksUrl));
   const checks = {
-    algorithms: ["EdDSA", "Ed25519"],
+    ...SIGNATURE_CHECKS,
     requiredClaims: ["sub", "exp"],
-    clockTolerance: CLOCK_TOLERANCE_SECONDS,
     ...(options.audience === undefined ? {} : { audience: options.audience }),
     ...(options.issuer === undefined ? {} : { issuer: options.issuer }),
   };
@@ -73,7 +73,7 @@ function callerOf(payload: JWTPayload, headers: IncomingHttpHeaders): GatewayCal
 }
 
 /** Whether verification failed because of the token; anything else is a failure to get the keys. */
-function isTokenFault(error: unknown): boolean {
+export function isTokenFault(error: unknown): boolean {
   return (
     error instanceof errors.JWTInvalid ||
     error instanceof errors.JWTExpired ||

@@ -1,4 +1,12 @@
 export {
+  createDataDeletionHandler,
+  createDataDeletionVerifier,
+  type DataDeletionHandler,
+  type DataDeletionOptions,
+  type DataDeletionOrder,
+  type DataDeletionVerifier,
+} from "./dataDeletion.ts";
+export {
   createGatewayVerifier,
   type GatewayCaller,
   type GatewayVerifier,

@@ -22,6 +22,8 @@ export interface RunUpstreamOptions {
   readonly serviceToken: string;
   /** Address the gateways use, when it is not `http://<host>:<port>`. */
   readonly publicUrl?: string;
+  /** Path at which the server answers orders to delete a tenant's data; published as the definition's `deleteDataUrl`. */
+  readonly deleteDataPath?: string;
   readonly namespace?: string;
   readonly logger?: Logger;
 }
@@ -38,18 +40,25 @@ export interface RunningUpstream {
  * @throws Error if the address cannot be listened on
  */
 export async function runUpstream(options: RunUpstreamOptions): Promise<RunningUpstream> {
-  const { server, definition } = options;
-  const logger = options.logger ?? createLogger({ name: definition.name, level: "info" });
+  const { server } = options;
+  const logger = options.logger ?? createLogger({ name: options.definition.name, level: "info" });
   server.listen(options.port, options.host);
   await once(server, "listening");
   const address = server.address();
   const port = address === null || typeof address === "string" ? options.port : address.port;
   const url = `http://${options.host.includes(":") ? `[${options.host}]` : options.host}:${port}`;
 
+  const publicUrl = options.publicUrl ?? url;
+  const { deleteDataPath } = options;
+  const definition: ApiDefinition =
+    deleteDataPath === undefined
+      ? options.definition
+      : { ...options.definition, deleteDataUrl: new URL(deleteDataPath, publicUrl).href };
+
   const registration = await registerUpstream({
     etcdUrl: options.etcdUrl,
     api: definition.name,
-    url: options.publicUrl ?? url,
+    url: publicUrl,
     logger,
     ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
   });
