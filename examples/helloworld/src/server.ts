@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer, STATUS_CODES } from "node:http";
+import type { DataDeletionHandler } from "@tollgate/client/upstream";
 
 const BODY_BYTES_MAX = 64 * 1024;
 const NAME_CHARACTERS_MAX = 200;
@@ -16,8 +17,8 @@ class RequestError extends Error {
   }
 }
 
-/** The service: `POST /call`, `GET /healthz`, and `GET /served`, how many calls it has answered. */
-export function createHelloServer(): Server {
+/** The service: `POST /call`, `GET /healthz`, and `GET /served`, how many calls it has answered. `POST /delete-data` is for the control plane. */
+export function createHelloServer(options: { readonly deleteData?: DataDeletionHandler } = {}): Server {
   const served = { call: 0 };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { pathname } = new URL(request.url ?? "/", "http://service");
@@ -25,6 +26,7 @@ export function createHelloServer(): Server {
     if (request.method === "GET" && pathname === "/served") {
       return sendJson(response, 200, { total: served.call, byEndpoint: served });
     }
+    if (pathname === "/delete-data" && options.deleteData !== undefined) return options.deleteData(request, response);
     if (pathname !== "/call") throw new RequestError(404, "No such endpoint");
     if (request.method !== "POST") throw new RequestError(405, "Use POST");
     const message = `Hello ${nameIn(await readJson(request))}`;

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server } from "node:http";
 import { createServer, STATUS_CODES } from "node:http";
+import type { DataDeletionHandler } from "@tollgate/client/upstream";
 import { CodeCache } from "./codeCache.ts";
 import { ParameterError, parseQrOptions } from "./options.ts";
 
@@ -12,8 +13,8 @@ interface Answer {
   readonly body: string | Buffer;
 }
 
-/** The service: `GET /generate`, `GET /healthz`, and `GET /served`, how many calls it has answered. */
-export function createQrServer(): Server {
+/** The service: `GET /generate`, `GET /healthz`, and `GET /served`, how many calls it has answered. `POST /delete-data` is for the control plane. */
+export function createQrServer(options: { readonly deleteData?: DataDeletionHandler } = {}): Server {
   const served = { generate: 0 };
   const codes = new CodeCache();
   const answer = (request: IncomingMessage): Answer => {
@@ -43,6 +44,10 @@ export function createQrServer(): Server {
     }
   };
   const server = createServer((request, response) => {
+    if (request.url === "/delete-data" && options.deleteData !== undefined) {
+      void options.deleteData(request, response);
+      return;
+    }
     const { status, type, body } = answerAlways(request);
     response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) }).end(body);
   });

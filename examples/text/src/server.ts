@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer, STATUS_CODES } from "node:http";
-import type { GatewayVerifier } from "@tollgate/client/upstream";
+import type { DataDeletionHandler, GatewayVerifier } from "@tollgate/client/upstream";
 import { countText } from "./countText.ts";
 import { parseCountRequest, parseStreamRequest, RequestError, readJson } from "./requests.ts";
 import { streamWords } from "./streamWords.ts";
@@ -11,9 +11,11 @@ const KEEP_ALIVE_MS = 65_000;
 export interface TextServerOptions {
   /** Answers only calls that come through the gateway, if given. */
   readonly verify?: GatewayVerifier;
+  /** Answers at `/delete-data`, if given. */
+  readonly deleteData?: DataDeletionHandler;
 }
 
-/** The service: `POST /count`, `POST /stream`, `GET /healthz`, and `GET /served`, how many calls it has answered. */
+/** The service: `POST /count`, `POST /stream`, `GET /healthz`, and `GET /served`, how many calls it has answered. `POST /delete-data` is for the control plane. */
 export function createTextServer(options: TextServerOptions = {}): Server {
   const served = { count: 0, stream: 0 };
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -22,6 +24,7 @@ export function createTextServer(options: TextServerOptions = {}): Server {
     if (request.method === "GET" && pathname === "/served") {
       return sendJson(response, 200, { total: served.count + served.stream, byEndpoint: served });
     }
+    if (pathname === "/delete-data" && options.deleteData !== undefined) return options.deleteData(request, response);
     if (pathname !== "/count" && pathname !== "/stream") throw new RequestError(404, "No such endpoint");
     if (request.method !== "POST") throw new RequestError(405, "Use POST");
     if (options.verify !== undefined) await requireGateway(options.verify, request);
