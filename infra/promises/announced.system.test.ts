@@ -25,6 +25,8 @@ import { deleteEventStream, findUnhandled, readEffects } from "./traces.ts";
 const MUTATIONS = Number(process.env["PROMISE_MUTATIONS"] ?? 1_000);
 const PEOPLE = 4;
 const EACH = Math.ceil(MUTATIONS / PEOPLE / 2);
+/** A machine that is busy takes minutes to have everything up again that has just been killed. */
+const ANSWERED_MS_MAX = 600_000;
 const HANDLED_MS_MAX = 240_000 + 100 * MUTATIONS;
 
 let system: System;
@@ -76,8 +78,10 @@ class Client {
     this.#credentials = credentials;
   }
 
+  /** @throws Error with the last answer when there is none in time */
   async call(procedure: string, input: Record<string, unknown>): Promise<Record<string, unknown>> {
-    return eventually(
+    let last: unknown;
+    const done = eventually(
       procedure,
       async () => {
         try {
@@ -86,12 +90,16 @@ class Client {
           );
           return await callRest(system.ready.apiUrl, procedure, input, this.#token);
         } catch (error) {
+          last = error;
           this.#token = undefined;
           throw error;
         }
       },
-      120_000,
+      ANSWERED_MS_MAX,
     );
+    return done.catch((error: unknown) => {
+      throw new Error(`${error}; the last answer: ${last}`);
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 import { createEtcdStore } from "@tollgate/config";
 import { createDatabase } from "@tollgate/db";
 import { createLogger, delay, systemClock, toSeller } from "@tollgate/kernel";
-import { PushBus, RateGate, RedisRateStore } from "@tollgate/messaging";
+import { PushBus, Queues, RateGate, RedisRateStore } from "@tollgate/messaging";
 import { settingsFrom } from "@tollgate/services";
 import { openConfig } from "@tollgate/services/admin";
 import { createAccessTokenAuthenticator, createTokenIssuer } from "@tollgate/services/customers";
@@ -51,6 +51,11 @@ const rateStore = new RedisRateStore({
   prefix: env.QUEUE_PREFIX,
   onError: (error) => logger.debug({ err: error }, "Redis"),
 });
+const queues = new Queues({
+  redisUrl: env.REDIS_URL,
+  prefix: env.QUEUE_PREFIX,
+  onError: (error) => logger.debug({ err: error }, "Redis"),
+});
 const server = await createApiServer({
   resources: {
     database,
@@ -66,6 +71,7 @@ const server = await createApiServer({
     trustedProxyHops: env.TRUSTED_PROXY_HOPS,
     bus,
     rates: new RateGate(rateStore, delay),
+    queues,
   },
   dependencies: { redisUrl: env.REDIS_URL, natsUrl: env.NATS_URL, etcdUrl: env.ETCD_URL },
   cors: { origins: env.CORS_ORIGINS, allowsLocalhost: env.NODE_ENV === "development" },
@@ -82,6 +88,7 @@ async function stop(signal: string): Promise<void> {
     await server.close();
     await bus.close();
     rateStore.close();
+    await queues.close();
     config.close();
     store.close();
     await database.close();

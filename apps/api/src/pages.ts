@@ -9,6 +9,7 @@ import { addExportDownload } from "./exportDownload.ts";
 import { renderLanding } from "./landing.ts";
 import type { ApiMetrics } from "./metrics.ts";
 import { addOauthReturn } from "./oauthReturn.ts";
+import { addQueueBoard } from "./queueBoard.ts";
 import type { ServerResources } from "./requestContext.ts";
 import { requestIdOf } from "./requestFacts.ts";
 import { addStatusPage } from "./statusPage.ts";
@@ -45,6 +46,8 @@ export async function createPages(options: PageOptions): Promise<FastifyInstance
   await addStripeWebhook(app, options.resources);
   await addStatusPage(app, options.resources);
   await addUnsubscribePage(app, options.resources);
+  const { queues } = options.resources;
+  if (queues !== undefined) await addQueueBoard(app, options.resources, queues);
   await app.ready();
   return app;
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Database } from "@tollgate/db";
 import type { Actor, Clock, Logger } from "@tollgate/kernel";
-import type { PushBus, RateGate } from "@tollgate/messaging";
+import type { PushBus, Queues, RateGate } from "@tollgate/messaging";
 import type { RequestContext } from "@tollgate/routers";
 import type { ProductConfig, ServiceSettings } from "@tollgate/services";
 import type { AccessTokenAuthenticator, TokenIssuer } from "@tollgate/services/customers";
@@ -31,6 +31,8 @@ export interface ApiResources {
   readonly bus?: PushBus;
   /** The rate limits that gateways keep. Without it nothing that is decided here looks at them. */
   readonly rates?: RateGate;
+  /** What operators see at `/admin/queues`. Without it there is no such page. */
+  readonly queues?: Queues;
 }
 
 const ANONYMOUS: Actor = { kind: "anonymous" };

@@ -70,6 +70,11 @@ export async function createOperator(api: TestApi): Promise<Person> {
   return signIn(api, await provision(api, "operator@deployment.test", true));
 }
 
+/** Somebody who has signed up and nothing else. */
+export async function createCustomer(api: TestApi, email: string): Promise<Person> {
+  return signIn(api, await provision(api, email, false));
+}
+
 /** The published API that every tenant calls. @returns the id of its endpoint */
 export async function publishWeather(api: TestApi): Promise<string> {
   const published = await mustCallRest<{ endpoints: { id: string }[] }>(

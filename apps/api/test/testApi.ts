@@ -1,7 +1,7 @@
 import type { Database } from "@tollgate/db";
 import { createDatabase } from "@tollgate/db";
 import { newId, silentLogger, TestClock } from "@tollgate/kernel";
-import type { PushBus } from "@tollgate/messaging";
+import type { PushBus, Queues } from "@tollgate/messaging";
 import type { ProductConfig, ServiceContext, ServiceSettings } from "@tollgate/services";
 import { LIVE_SETTING_DEFAULTS, settingsFrom } from "@tollgate/services";
 import { seedTiers } from "@tollgate/services/billing";
@@ -40,7 +40,9 @@ const SETTINGS: ServiceSettings = {
 };
 
 /** With a bus, its streams hear of changes; without, they look for them. */
-export async function startTestApi(options: { readonly bus?: PushBus } = {}): Promise<TestApi> {
+export async function startTestApi(
+  options: { readonly bus?: PushBus; readonly queues?: Queues } = {},
+): Promise<TestApi> {
   const testDatabase = await createTestDatabase();
   const database = createDatabase({ url: testDatabase.url, applicationName: "api-test" });
   const clock = new TestClock();
@@ -57,7 +59,7 @@ export async function startTestApi(options: { readonly bus?: PushBus } = {}): Pr
   await seedTiers({ ctx: system });
   const { config, close: closeConfig } = await openTestConfig(database, clock);
   const stripe = await startStripeStandIn({ clock });
-  const api = await createServer({ database, clock, config, bus: options.bus, stripe });
+  const api = await createServer({ database, clock, config, bus: options.bus, queues: options.queues, stripe });
   const { url } = await api.listen("127.0.0.1", 0);
   return {
     url,
@@ -85,12 +87,14 @@ function createServer({
   clock,
   config,
   bus,
+  queues,
   stripe,
 }: {
   readonly database: Database;
   readonly clock: TestClock;
   readonly config: ProductConfig;
   readonly bus: PushBus | undefined;
+  readonly queues: Queues | undefined;
   readonly stripe: StripeStandIn;
 }): Promise<ApiServer> {
   const tokenIssuer = createTokenIssuer({ database, settings: SETTINGS, clock });
@@ -121,6 +125,7 @@ function createServer({
       serviceTokens: new ServiceTokens(new Map([["robot", SERVICE_TOKEN]])),
       trustedProxyHops: 0,
       ...(bus === undefined ? {} : { bus }),
+      ...(queues === undefined ? {} : { queues }),
     },
     dependencies: { redisUrl, natsUrl, etcdUrl },
     cors: { origins: [], allowsLocalhost: false },

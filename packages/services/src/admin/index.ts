@@ -10,6 +10,7 @@ export * from "./listDeadLetters.ts";
 export * from "./listSecrets.ts";
 export * from "./loadUpstreamSecrets.ts";
 export { openConfig } from "./openConfig.ts";
+export { type JobAction, recordJobAction } from "./recordJobAction.ts";
 export { recordSettings } from "./recordSettings.ts";
 export * from "./replayDeadLetters.ts";
 export * from "./rewrapSecrets.ts";
