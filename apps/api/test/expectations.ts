@@ -197,6 +197,13 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
     answers: accountAdmins("CONFLICT"),
     input: ({ people: { owner } }) => ({ customerId: owner.customerId }),
   },
+  "billing.previewTierChange": {
+    answers: { ...only("owner", "operator"), service: "OK" },
+    input: () => ({ tierId: "solo" }),
+  },
+  "billing.subscribeTier": { answers: only("owner"), input: () => ({ tierId: "solo" }) },
+  "billing.resumeSubscription": { answers: people("NOT_FOUND") },
+  "billing.cancelSubscription": { answers: people("NOT_FOUND") },
   "billing.listInvoices": { answers: accountAdmins() },
   "billing.getInvoice": { answers: accountAdmins() },
   "billing.closePeriod": { answers: operators(), input: () => ({ at: "2020-01-01T00:00:00Z" }) },

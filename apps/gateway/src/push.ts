@@ -88,8 +88,14 @@ function applyEvent(event: EventEnvelope, { keys, catalogue, budgets, sockets }:
       if (/^customers\.(banned|unbanned|deleted|erased)$/.test(event.subject)) keys.invalidateWhere(() => true);
       break;
     case "billing":
-      // Rare, and the keys they touch are not in the event: everything is looked up again.
-      keys.invalidateWhere(() => true);
+      keys.invalidateWhere((record) => record.billingAccount.id === data["billingAccountId"]);
+      // Another tier has other free calls and may lend.
+      if (
+        /^billing\.subscription(Changed|Lapsed)$/.test(event.subject) &&
+        typeof data["billingAccountId"] === "string"
+      ) {
+        budgets.clearExhausted(data["billingAccountId"]);
+      }
       break;
     case "admin":
       if (/^admin\.secret(Set|Deleted)$/.test(event.subject)) void catalogue.refresh().catch(() => undefined);

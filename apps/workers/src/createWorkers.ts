@@ -11,12 +11,13 @@ import { createQueueWorker, PushBus, Queues } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
 import { settingsFrom } from "@tollgate/services";
 import { eraseUpstreams, openConfig } from "@tollgate/services/admin";
+import { BILLING_PORT } from "@tollgate/services/billing";
 import type { ErasurePorts } from "@tollgate/services/customers";
 import { createTokenIssuer } from "@tollgate/services/customers";
 import { createSmtpTransport } from "@tollgate/services/emails";
 import { OutboundClient } from "@tollgate/services/outbound";
 import type { StripeAccount } from "@tollgate/services/payments";
-import { createStripeAccount, erasePayments, NO_BILLING_PORT } from "@tollgate/services/payments";
+import { createStripeAccount, erasePayments } from "@tollgate/services/payments";
 import { EndpointSlots } from "@tollgate/services/webhooks";
 import { keepSettingsRecorded } from "./admin/keepSettingsRecorded.ts";
 import { forgetfulnessOf, sinksOf } from "./analytics/sinksOf.ts";
@@ -110,7 +111,7 @@ export async function createWorkers(options: {
       outbound,
       webhookSlots: new EndpointSlots({ perEndpoint: 4, failingMax: CONCURRENCY.webhooks / 2 }),
       stripe,
-      billing: NO_BILLING_PORT,
+      billing: BILLING_PORT,
       sinks,
     }),
     contextFor,

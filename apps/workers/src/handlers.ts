@@ -8,7 +8,14 @@ import { evaluateRules, sendAlertMessages } from "@tollgate/services/alerts";
 import type { AnalyticsSink } from "@tollgate/services/analytics";
 import { sendAnalytics } from "@tollgate/services/analytics";
 import { announceLevels, expireGrants, settleAccounts, settleDueAccounts } from "@tollgate/services/balance";
-import { closeDueAccounts, closePeriods, renderInvoiceAttachment } from "@tollgate/services/billing";
+import {
+  closeDueAccounts,
+  closePeriods,
+  collectInvoice,
+  followSubscription,
+  renderInvoiceAttachment,
+  sweepCollections,
+} from "@tollgate/services/billing";
 import { sweepHolders } from "@tollgate/services/budgets";
 import { rankApis } from "@tollgate/services/catalog";
 import { runChecks } from "@tollgate/services/checks";
@@ -77,6 +84,9 @@ export const createHandlers = ({
   "balance.level-sweep": (ctx) => announceLevels({ ctx }),
   "billing.close-sweep": (ctx) => closeDueAccounts({ ctx }),
   "billing.close-periods": (ctx, input) => closePeriods({ ctx, input }),
+  "billing.collect-sweep": (ctx) => sweepCollections({ ctx: { ...ctx, stripe } }),
+  "billing.collect": (ctx, input) => collectInvoice({ ctx: { ...ctx, stripe }, input }),
+  "billing.sync-subscription": (ctx, input) => followSubscription({ ctx: { ...ctx, stripe }, input }),
   "checks.run": (ctx) => runChecks({ ctx }),
   "catalog.rank-apis": async (ctx) => {
     await rankApis({ ctx });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { tierSubscriptionDto } from "./billing/subscriptions.ts";
 import { defineEvent, defineJob } from "./definitions.ts";
 import {
   emailInput,
@@ -48,6 +49,8 @@ export const billingAccountDto = z.object({
   taxId: z.string().nullable(),
   invoiceEmail: z.string().nullable(),
   tier: tierDto,
+  /** What pays for the tier; null where nothing does. */
+  subscription: tierSubscriptionDto.nullable(),
   admins: z.array(z.object({ customerId: z.string(), email: z.string(), name: z.string().nullable() })),
   createdAt: z.date(),
 });
@@ -202,6 +205,16 @@ const invoiceFact = z.object({
 });
 export const billingInvoiceFinalized = defineEvent("billing.invoiceFinalized", invoiceFact);
 export const billingInvoicePaid = defineEvent("billing.invoicePaid", invoiceFact);
+export const billingInvoicePaymentFailed = defineEvent(
+  "billing.invoicePaymentFailed",
+  invoiceFact.extend({
+    failureCode: z.string(),
+    /** Refusals so far. */
+    attempts: z.int(),
+    /** Null when it is not tried again. */
+    nextAttemptAt: z.iso.datetime().nullable(),
+  }),
+);
 export const billingInvoiceVoided = defineEvent("billing.invoiceVoided", invoiceFact);
 export const billingAccountUpdated = defineEvent(
   "billing.accountUpdated",
@@ -227,6 +240,23 @@ export const closePeriodsJob = defineJob({
   name: "billing.close-periods",
   queue: "billing",
   schema: z.object({ billingAccountIds: z.array(z.string()).min(1).max(200), at: z.iso.datetime() }),
+  attempts: ATTEMPTS,
+  backoffMs: BACKOFF_MS,
+});
+
+/** Finds the invoices whose card is to be charged, and the subscriptions that nobody has heard of for long. */
+export const collectSweepJob = defineJob({
+  name: "billing.collect-sweep",
+  queue: "billing",
+  schema: z.object({}),
+  attempts: 1,
+  backoffMs: BACKOFF_MS,
+});
+/** Tries to collect what is due of one invoice, or gives up and lets the tier lapse. */
+export const collectInvoiceJob = defineJob({
+  name: "billing.collect",
+  queue: "billing",
+  schema: z.object({ invoiceId: z.string() }),
   attempts: ATTEMPTS,
   backoffMs: BACKOFF_MS,
 });

@@ -19,11 +19,13 @@ import {
   alertsRuleUpdated,
 } from "./alerts.ts";
 import { balanceCredited, balanceDebited, balanceExhausted, balanceLow, balanceLowAlertSet } from "./balance.ts";
+import { billingSubscriptionChanged, billingSubscriptionLapsed } from "./billing/subscriptions.ts";
 import {
   billingAccountUpdated,
   billingAdminsChanged,
   billingInvoiceFinalized,
   billingInvoicePaid,
+  billingInvoicePaymentFailed,
   billingInvoiceVoided,
 } from "./billing.ts";
 import { catalogDeprecated, catalogPublished, catalogRemoved, catalogUpdated } from "./catalog.ts";
@@ -112,7 +114,10 @@ export const EVENTS = [
   billingAdminsChanged,
   billingInvoiceFinalized,
   billingInvoicePaid,
+  billingInvoicePaymentFailed,
   billingInvoiceVoided,
+  billingSubscriptionChanged,
+  billingSubscriptionLapsed,
   catalogPublished,
   catalogUpdated,
   catalogDeprecated,

@@ -2,6 +2,7 @@ export * from "./admin.ts";
 export * from "./alerts.ts";
 export * from "./analytics.ts";
 export * from "./balance.ts";
+export * from "./billing/subscriptions.ts";
 export * from "./billing.ts";
 export * from "./catalog.ts";
 export * from "./checks.ts";

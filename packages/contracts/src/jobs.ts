@@ -2,7 +2,8 @@ import { deleteTenantDataJob, tenantDataSweepJob } from "./admin.ts";
 import { alertsEvaluateSweep, alertsSendSweep } from "./alerts.ts";
 import { analyticsSendSweep } from "./analytics.ts";
 import { expireSweepJob, levelSweepJob, runChecksJob, settleJob, settleSweepJob } from "./balance.ts";
-import { closePeriodsJob, closePeriodsSweepJob } from "./billing.ts";
+import { syncSubscriptionJob } from "./billing/subscriptions.ts";
+import { closePeriodsJob, closePeriodsSweepJob, collectInvoiceJob, collectSweepJob } from "./billing.ts";
 import { rankApisJob } from "./catalog.ts";
 import { customersSweepJob, eraseCustomerJob, exportCustomerJob, rotateSigningKeyJob } from "./customers.ts";
 import { emailsSend, emailsSweep } from "./emails.ts";
@@ -24,6 +25,9 @@ export const JOBS = [
   levelSweepJob,
   closePeriodsSweepJob,
   closePeriodsJob,
+  collectSweepJob,
+  collectInvoiceJob,
+  syncSubscriptionJob,
   runChecksJob,
   rankApisJob,
   emailsSend,
@@ -63,6 +67,7 @@ export const SCHEDULES = [
   { job: settleSweepJob, everyMs: HOUR_MS, offsetMs: 5 * MINUTE_MS },
   { job: expireSweepJob, everyMs: HOUR_MS, offsetMs: 2 * MINUTE_MS },
   { job: closePeriodsSweepJob, everyMs: HOUR_MS, offsetMs: 10 * MINUTE_MS },
+  { job: collectSweepJob, everyMs: 5 * MINUTE_MS, offsetMs: 3 * MINUTE_MS },
   { job: runChecksJob, everyMs: HOUR_MS, offsetMs: 20 * MINUTE_MS },
   { job: levelSweepJob, everyMs: MINUTE_MS, offsetMs: 30_000 },
   { job: sweepHolders, everyMs: MINUTE_MS, offsetMs: 0 },

@@ -1,6 +1,7 @@
 import {
   addAccountAdminInput,
   billingAccountDto,
+  cancelSubscriptionInput,
   closePeriodDto,
   closePeriodInput,
   doneDto,
@@ -14,25 +15,35 @@ import {
   pendingChargesInput,
   readAccountInput,
   removeAccountAdminInput,
+  resumeSubscriptionInput,
+  subscribeTierInput,
+  tierChangeDto,
+  tierChangeInput,
+  tierChangePreviewDto,
   tierDto,
+  tierSubscriptionDto,
   updateAccountInput,
   voidInvoiceInput,
 } from "@tollgate/contracts";
 import {
   addAccountAdmin,
+  cancelSubscription,
   closePeriod,
   getInvoice,
   issueCreditNote,
   listInvoices,
   listPendingCharges,
   listTiers,
+  previewTierChange,
   readAccount,
   removeAccountAdmin,
+  resumeSubscription,
+  subscribeTier,
   updateAccount,
   voidInvoice,
 } from "@tollgate/services/billing";
 import { z } from "zod";
-import { adminProcedure, authenticatedProcedure, publicProcedure, router } from "./trpc.ts";
+import { adminProcedure, authenticatedProcedure, customerProcedure, publicProcedure, router } from "./trpc.ts";
 
 /** Tiers, subscriptions and invoices. */
 export const billingRouter = router({
@@ -64,6 +75,32 @@ export const billingRouter = router({
     .input(removeAccountAdminInput)
     .output(doneDto)
     .mutation(({ ctx, input }) => removeAccountAdmin({ ctx, input })),
+
+  previewTierChange: authenticatedProcedure
+    .meta({
+      description: "What another tier costs now, the credit that comes with it, and what the next period costs.",
+    })
+    .input(tierChangeInput)
+    .output(tierChangePreviewDto)
+    .query(({ ctx, input }) => previewTierChange({ ctx, input })),
+
+  subscribeTier: customerProcedure
+    .meta({ description: "Puts an account on a tier: a better one now, a cheaper one when the period ends." })
+    .input(subscribeTierInput)
+    .output(tierChangeDto)
+    .mutation(({ ctx, input }) => subscribeTier({ ctx, input })),
+
+  cancelSubscription: customerProcedure
+    .meta({ description: "Ends what an account pays for its tier, with the period or now." })
+    .input(cancelSubscriptionInput)
+    .output(tierSubscriptionDto)
+    .mutation(({ ctx, input }) => cancelSubscription({ ctx, input })),
+
+  resumeSubscription: customerProcedure
+    .meta({ description: "Takes a cancellation back, and pays what a renewal left open." })
+    .input(resumeSubscriptionInput)
+    .output(tierChangeDto)
+    .mutation(({ ctx, input }) => resumeSubscription({ ctx, input })),
 
   listInvoices: authenticatedProcedure
     .meta({ description: "Invoices and credit notes of a billing account, newest first." })

@@ -83,6 +83,57 @@ export const billingAccountAdmins = pgTable(
   ],
 );
 
+export const SUBSCRIPTION_STATUSES = ["incomplete", "active", "past_due", "ended"] as const;
+
+/**
+ * Which tier an account pays for. The row is there before Stripe is asked, its id is the key under which Stripe is asked,
+ * and it is made what Stripe says that the subscription is.
+ */
+export const subscriptions = pgTable(
+  "subscriptions",
+  {
+    id: id().primaryKey(),
+    billingAccountId: id("billing_account_id")
+      .notNull()
+      .references(() => billingAccounts.id),
+    status: text("status", { enum: SUBSCRIPTION_STATUSES }).notNull(),
+    /** In force while it is active or past due; until then, what is being bought. */
+    tierId: id("tier_id")
+      .notNull()
+      .references(() => tiers.id),
+    /** In force from the next period on. */
+    pendingTierId: id("pending_tier_id"),
+    isCancelling: boolean("is_cancelling").notNull().default(false),
+    /** It ended, or is about to, because nobody paid. */
+    isLapsed: boolean("is_lapsed").notNull().default(false),
+    /** What Stripe was asked with at the start, so that asking again is the same request. */
+    stripePriceId: text("stripe_price_id").notNull(),
+    cardId: text("card_id"),
+    stripeSubscriptionId: text("stripe_subscription_id"),
+    periodStart: instant("period_start"),
+    periodEnd: instant("period_end"),
+    /** A change is paid for when the cardholder has answered the bank, and may come at any moment. */
+    isWaiting: boolean("is_waiting").notNull().default(false),
+    /** Grows with every change, and names the state that a request to Stripe starts from. */
+    revision: integer("revision").notNull().default(0),
+    /** How often Stripe was asked, and as of which time of these it is: an older answer is never applied over a newer one. */
+    asked: integer("asked").notNull().default(0),
+    answered: integer("answered").notNull().default(0),
+    createdAt: createdAt(),
+    updatedAt: updatedAt(),
+    endedAt: instant("ended_at"),
+  },
+  (t) => [
+    // Whatever is asked for at once: an account pays for one tier.
+    uniqueIndex("subscriptions_one_live_key").on(t.billingAccountId).where(sql`ended_at is null`),
+    uniqueIndex("subscriptions_stripe_subscription_id_key").on(t.stripeSubscriptionId),
+    index("subscriptions_billing_account_id_idx").on(t.billingAccountId, t.createdAt),
+    index("subscriptions_live_idx").on(t.updatedAt).where(sql`ended_at is null`),
+    check("subscriptions_status_check", oneOf("status", SUBSCRIPTION_STATUSES)),
+    check("subscriptions_ended_check", sql`(status = 'ended') = (ended_at is not null)`),
+  ],
+);
+
 export const INVOICE_KINDS = ["usage", "subscription", "credit_note"] as const;
 export const INVOICE_STATUSES = ["draft", "final", "paid", "void"] as const;
 
@@ -113,6 +164,13 @@ export const invoices = pgTable(
     correctsId: id("corrects_id"),
     reason: text("reason"),
     stripeInvoiceId: text("stripe_invoice_id"),
+    subscriptionId: id("subscription_id"),
+    /** Of a subscription's invoice: the ledger's transaction that granted its included credit. */
+    creditTransactionId: id("credit_transaction_id"),
+    /** Refusals so far, and when to try again; null when nothing is to be tried. */
+    attempts: integer("attempts").notNull().default(0),
+    nextAttemptAt: instant("next_attempt_at"),
+    failureCode: text("failure_code"),
     idempotencyKey: text("idempotency_key"),
     finalizedAt: instant("finalized_at"),
     paidAt: instant("paid_at"),
@@ -128,6 +186,7 @@ export const invoices = pgTable(
     uniqueIndex("invoices_idempotency_key").on(t.billingAccountId, t.idempotencyKey),
     index("invoices_billing_account_id_idx").on(t.billingAccountId, t.createdAt, t.id),
     index("invoices_due_idx").on(t.billingAccountId).where(sql`status = 'final'`),
+    index("invoices_next_attempt_idx").on(t.nextAttemptAt).where(sql`next_attempt_at is not null`),
     index("invoices_corrects_id_idx").on(t.correctsId).where(sql`corrects_id is not null`),
     check("invoices_kind_check", oneOf("kind", INVOICE_KINDS)),
     check("invoices_status_check", oneOf("status", INVOICE_STATUSES)),

@@ -114,6 +114,24 @@ describe("a subscription", () => {
     expect(invoiceOf(back)).toMatchObject({ total: -4_000, amount_due: 0, ending_balance: -4_000 });
   });
 
+  it("changes at once where it would be paid, and not at all where it would not, when that is asked for", async () => {
+    const customer = await customerWith("pm_card_visa");
+    const subscription = await subscribe(customer.id, small);
+    const bad = await stripe.paymentMethods.attach("pm_card_chargeCustomerFail", { customer: customer.id });
+    const change = (extra: Stripe.SubscriptionUpdateParams) =>
+      stripe.subscriptions.update(subscription.id, {
+        items: [{ id: itemOf(subscription).id, price: large.id }],
+        proration_behavior: "always_invoice",
+        payment_behavior: "error_if_incomplete",
+        ...extra,
+      });
+    await expect(change({ default_payment_method: bad.id })).rejects.toMatchObject({ statusCode: 402 });
+    const unchanged = await stripe.subscriptions.retrieve(subscription.id);
+    expect([itemOf(unchanged).price.id, unchanged.default_payment_method]).toEqual([small.id, null]);
+    expect(itemOf(await change({})).price.id).toBe(large.id);
+    expect(itemOf(await stripe.subscriptions.retrieve(subscription.id)).price.id).toBe(large.id);
+  });
+
   it("of another interval begins a period of its own", async () => {
     const customer = await customerWith("pm_card_visa");
     const subscription = await subscribe(customer.id, small);

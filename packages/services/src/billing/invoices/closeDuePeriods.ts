@@ -5,6 +5,7 @@ import { and, eq, inArray, lt, sql } from "drizzle-orm";
 import { hourCeiling, hourFloor, lockWallet } from "../../balance/internal.ts";
 import { settleAccount } from "../../balance/settleAccount.ts";
 import type { ServiceContext } from "../../context.ts";
+import { mailInvoices } from "../mailAccounts.ts";
 import type { AccountFacts } from "./accountFacts.ts";
 import { gatherAccounts } from "./accountFacts.ts";
 import { announceInvoice, sellerOf } from "./internal.ts";
@@ -210,7 +211,14 @@ async function finalize(
   const unpaid = await ctx.db
     .select({ id: invoices.billingAccountId, due: invoices.dueMicros })
     .from(invoices)
-    .where(and(inArray(invoices.billingAccountId, accountIds), eq(invoices.status, "final")));
+    .where(
+      and(
+        inArray(invoices.billingAccountId, accountIds),
+        // What a subscription's invoice asks for is no debt of the wallet.
+        eq(invoices.kind, "usage"),
+        eq(invoices.status, "final"),
+      ),
+    );
   // A period in which nothing was used is closed as well, but it is no document and has no number.
   const numbers = await takeNumbers(ctx, "INV", totals.size);
   const now = ctx.clock.now();
@@ -249,6 +257,20 @@ async function finalize(
     await announceInvoice(ctx, "finalized", about);
     if (row.isPaid) await announceInvoice(ctx, "paid", about);
   }
+  await mailInvoices(
+    ctx,
+    rows.map(({ invoice: { id, account, start, end }, number, totalMicros, isPaid }) => ({
+      id,
+      billingAccountId: account.id,
+      number,
+      currency: ctx.settings.currency ?? "usd",
+      timeZone: account.timeZone,
+      periodStart: start,
+      periodEnd: end,
+      totalMicros,
+      isPaid,
+    })),
+  );
   await writeAudit(ctx, {
     action: "billing.closePeriod",
     subject: accountIds.length === 1 ? (accountIds[0] ?? "") : "billing",

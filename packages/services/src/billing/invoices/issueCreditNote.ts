@@ -105,7 +105,9 @@ async function assertCreditable(ctx: ServiceContext, invoice: InvoiceRow, input:
   if (invoice.kind === "credit_note") {
     throw new TollgateError("UNPROCESSABLE", "A credit note has no credit note", { reason: "not_an_invoice" });
   }
-  if (invoice.status !== "final" && invoice.status !== "paid") {
+  // What Stripe still asks for of a subscription's invoice does not become less by our document.
+  const isOpenAtStripe = invoice.kind === "subscription" && invoice.status !== "paid";
+  if (isOpenAtStripe || (invoice.status !== "final" && invoice.status !== "paid")) {
     throw conflict(`This invoice is ${invoice.status}`, { reason: "invoice_not_final" });
   }
   const notes = await ctx.db.select().from(invoices).where(eq(invoices.correctsId, invoice.id));

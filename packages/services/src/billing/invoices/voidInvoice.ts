@@ -10,7 +10,7 @@ import { announceInvoice, lockInvoice, toInvoice } from "./internal.ts";
 /**
  * An operator declares an invoice void: it asks for nothing any more and keeps its number. What is paid is not voided but
  * corrected by a credit note. Again it changes nothing.
- * @throws TollgateError NOT_FOUND; CONFLICT `invoice_paid`; UNAUTHORIZED, FORBIDDEN
+ * @throws TollgateError NOT_FOUND; CONFLICT `invoice_paid`, `invoice_of_subscription`; UNAUTHORIZED, FORBIDDEN
  */
 export async function voidInvoice({ ctx, input }: Verb<z.output<typeof voidInvoiceInput>>): Promise<Invoice> {
   requireAdmin(ctx);
@@ -19,6 +19,11 @@ export async function voidInvoice({ ctx, input }: Verb<z.output<typeof voidInvoi
     async (ctx) => {
       const row = await lockInvoice(ctx, input.invoiceId);
       if (row.status === "void") return toInvoice(ctx, row);
+      if (row.kind === "subscription") {
+        throw conflict("A subscription's invoice is kept by the payment provider: void it there", {
+          reason: "invoice_of_subscription",
+        });
+      }
       if (row.status === "paid") {
         throw conflict("This invoice is paid: issue a credit note instead", { reason: "invoice_paid" });
       }

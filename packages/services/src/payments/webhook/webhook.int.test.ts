@@ -155,7 +155,7 @@ test("every order of a sign-up's events, each one to three times, ends in the sa
       120,
     ],
   ]);
-}, 120_000);
+}, 300_000);
 
 async function stateOf(billingAccountId: string): Promise<object> {
   const { db } = fixture.as();

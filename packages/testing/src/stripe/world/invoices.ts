@@ -259,7 +259,8 @@ export function payInvoice(world: World, invoice: Invoice, options: PayOptions):
   }
   const id = options.paymentMethod ?? paymentMethodOf(world, invoice);
   const method = id === undefined ? undefined : world.paymentMethod(id);
-  invoice.attempt_count += 1;
+  // As Stripe counts: the first attempt of any kind, and after it only those of the schedule.
+  if (options.isThrowing !== true || invoice.attempt_count === 0) invoice.attempt_count += 1;
   invoice.attempted = true;
   if (method === undefined) {
     refuse(world, invoice);

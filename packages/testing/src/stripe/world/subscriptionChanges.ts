@@ -32,16 +32,15 @@ const PENDING_SECONDS = 23 * 3_600;
 /** Applies a change: the lines for the rest of the period, the invoice if there is one to be made now, the new items. */
 export function changeSubscription(world: World, subscription: Subscription, change: SubscriptionChange): Subscription {
   const previous = structuredClone(subscription);
-  Object.assign(subscription, change.details);
   const lines = prorationLines(world, subscription, change);
   const isReset = resetsPeriod(change);
   const isInvoicedNow = change.prorationBehavior === "always_invoice" || isReset;
   const due = lines.reduce((sum, line) => sum + line.amount, 0);
   if (change.paymentBehavior === "error_if_incomplete" && isInvoicedNow && due > 0) {
-    Object.assign(subscription, structuredClone(previous));
-    assertMethodPays(world, subscription.customer, subscription.default_payment_method ?? undefined);
-    Object.assign(subscription, change.details);
+    const own = change.details.default_payment_method ?? subscription.default_payment_method;
+    assertMethodPays(world, subscription.customer, typeof own === "string" ? own : undefined);
   }
+  Object.assign(subscription, change.details);
   const isPending = change.paymentBehavior === "pending_if_incomplete" && isInvoicedNow && due > 0;
   if (isPending) holdChange(world, subscription, change);
   else applyItems(world, subscription, change, isReset);
