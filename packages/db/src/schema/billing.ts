@@ -55,6 +55,8 @@ export const billingAccounts = pgTable(
     invoiceEmail: text("invoice_email"),
     /** The local date that billing periods are counted from; the day of the account's creation when null. */
     periodAnchor: text("period_anchor"),
+    /** When the account was last on a tier that lends: what was owed before is still collected. */
+    lentAt: instant("lent_at"),
     cadence: text("cadence", { enum: ["monthly", "quarterly", "yearly"] })
       .notNull()
       .default("monthly"),
@@ -192,6 +194,27 @@ export const invoices = pgTable(
     check("invoices_status_check", oneOf("status", INVOICE_STATUSES)),
     check("invoices_due_check", sql`due_micros >= 0`),
   ],
+);
+
+/** Money of a subscription's invoice that went back, by a refund or a dispute, and what that took of the included credit. */
+export const invoiceReturns = pgTable(
+  "invoice_returns",
+  {
+    /** Stripe's id of the refund or the dispute. */
+    id: text("id").primaryKey(),
+    invoiceId: id("invoice_id")
+      .notNull()
+      .references(() => invoices.id),
+    amountCents: count("amount_cents").notNull(),
+    status: text("status").notNull(),
+    isGone: boolean("is_gone").notNull(),
+    isFinal: boolean("is_final").notNull(),
+    /** All rows of an invoice together are what was taken of its credit. */
+    takenMicros: micros("taken_micros").notNull(),
+    createdAt: createdAt(),
+    updatedAt: updatedAt(),
+  },
+  (t) => [index("invoice_returns_invoice_id_idx").on(t.invoiceId)],
 );
 
 export const invoiceLines = pgTable(

@@ -59,6 +59,8 @@ export const payments = pgTable(
     currency: text("currency").notNull(),
     amountMicros: micros("amount_micros").notNull(),
     cardId: text("card_id"),
+    /** The invoice that it pays. */
+    invoiceId: id("invoice_id"),
     stripePaymentIntentId: text("stripe_payment_intent_id"),
     stripeCheckoutSessionId: text("stripe_checkout_session_id"),
     failureCode: text("failure_code"),
@@ -84,6 +86,9 @@ export const payments = pgTable(
     uniqueIndex("payments_one_top_up_key")
       .on(t.billingAccountId)
       .where(sql`kind = 'auto_top_up' and status in ('pending', 'requires_action')`),
+    // And an invoice one payment.
+    uniqueIndex("payments_one_of_invoice_key").on(t.invoiceId).where(sql`status in ('pending', 'requires_action')`),
+    index("payments_invoice_id_idx").on(t.invoiceId).where(sql`invoice_id is not null`),
     index("payments_billing_account_id_idx").on(t.billingAccountId, t.createdAt, t.id),
     index("payments_open_idx").on(t.createdAt).where(sql`status in ('pending', 'requires_action')`),
     index("payments_created_at_idx").on(t.createdAt, t.id),

@@ -1,4 +1,4 @@
-import type { Adjustment } from "@tollgate/contracts";
+import type { Adjustment, GrantSource } from "@tollgate/contracts";
 import { balanceDebited } from "@tollgate/contracts";
 import { appendEvent, schema, withTransaction, writeAudit } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
@@ -25,6 +25,8 @@ export interface ClawBack {
   readonly creditTransactionId: string;
   /** More than zero, and no more than that transaction gave. */
   readonly micros: Micros;
+  /** What kind of credit it was; `paid` when not said. */
+  readonly source?: GrantSource;
   /** Unique for the account: the same key again takes nothing again. */
   readonly idempotencyKey: string;
   readonly reference: string;
@@ -56,7 +58,7 @@ async function clawBackInTransaction(ctx: ServiceContext, clawBack: ClawBack): P
   await moveWallet(ctx, wallet, { postedMicros: negateMicros(micros) });
   await insertEntries(ctx, transaction.id, [
     { account: walletAccount(billingAccountId), amountMicros: negateMicros(micros) },
-    { account: fundingAccount("paid"), amountMicros: micros },
+    { account: fundingAccount(clawBack.source ?? "paid"), amountMicros: micros },
   ]);
   await writeAudit(ctx, {
     action: "balance.clawBack",

@@ -36,6 +36,8 @@ export interface PaymentRequest {
   readonly amountCents: number;
   readonly currency: Currency;
   readonly cardId: string | null;
+  /** The invoice that it pays. */
+  readonly invoiceId?: string;
   /** Unique for the account. */
   readonly idempotencyKey: string;
   /** The procedure that asks. */

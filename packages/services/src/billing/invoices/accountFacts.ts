@@ -15,16 +15,20 @@ export interface AccountFacts {
   readonly periodAnchor: string | null;
   readonly cadence: Cadence;
   readonly createdAt: Date;
+  readonly overage: "block" | "invoice";
+  /** When it was last on a tier that lends, if it is on none now. */
+  readonly lentAt: Date | null;
   /** Where the last closed period ended. */
   readonly lastEnd: Date | null;
 }
 
 export async function gatherAccounts(ctx: ServiceContext, ids: readonly string[]): Promise<AccountFacts[]> {
-  const { billingAccounts, invoices } = schema;
+  const { billingAccounts, invoices, tiers } = schema;
   if (ids.length === 0) return [];
   const accounts = await ctx.db
-    .select()
+    .select({ account: billingAccounts, overage: tiers.overage })
     .from(billingAccounts)
+    .innerJoin(tiers, eq(tiers.id, billingAccounts.tierId))
     .where(inArray(billingAccounts.id, [...ids]))
     .orderBy(asc(billingAccounts.id));
   const ends = await ctx.db
@@ -33,5 +37,5 @@ export async function gatherAccounts(ctx: ServiceContext, ids: readonly string[]
     .where(and(inArray(invoices.billingAccountId, [...ids]), eq(invoices.kind, "usage")))
     .groupBy(invoices.billingAccountId);
   const byAccount = new Map(ends.map((row) => [row.id, row.end]));
-  return accounts.map((account) => ({ ...account, lastEnd: byAccount.get(account.id) ?? null }));
+  return accounts.map(({ account, overage }) => ({ ...account, overage, lastEnd: byAccount.get(account.id) ?? null }));
 }

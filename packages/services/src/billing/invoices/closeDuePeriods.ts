@@ -200,6 +200,10 @@ export function computeDue(facts: {
   return owed < facts.totalMicros ? owed : facts.totalMicros;
 }
 
+/** Whether what is due was lent by the account's tier, of now or of some time in the period, and is to be collected. */
+const isLent = ({ account, start }: OpenInvoice): boolean =>
+  account.overage === "invoice" || (account.lentAt !== null && account.lentAt > start);
+
 async function finalize(
   ctx: ServiceContext,
   open: readonly OpenInvoice[],
@@ -230,20 +234,22 @@ async function finalize(
       totalMicros,
     });
     const number = totals.has(invoice.id) ? (numbers.shift() ?? null) : null;
-    return { invoice, totalMicros, dueMicros, number, isPaid: dueMicros === 0n };
+    const isPaid = dueMicros === 0n;
+    return { invoice, totalMicros, dueMicros, number, isPaid, isCollected: !isPaid && isLent(invoice) };
   });
   const values = sql.join(
     rows.map(
       (row) => sql`(${row.invoice.id}::text, ${row.number}::text, ${row.totalMicros.toString()}::int8,
-        ${row.dueMicros.toString()}::int8, ${row.isPaid ? "paid" : "final"}::text)`,
+        ${row.dueMicros.toString()}::int8, ${row.isPaid ? "paid" : "final"}::text, ${row.isCollected}::boolean)`,
     ),
     sql`, `,
   );
   await ctx.db.execute(sql`
     update invoices set number = v.number, total_micros = v.total, due_micros = v.due, status = v.status,
       finalized_at = ${now.toISOString()}::timestamptz,
-      paid_at = case when v.status = 'paid' then ${now.toISOString()}::timestamptz end
-    from (values ${values}) as v (id, number, total, due, status) where invoices.id = v.id`);
+      paid_at = case when v.status = 'paid' then ${now.toISOString()}::timestamptz end,
+      next_attempt_at = case when v.is_collected then ${now.toISOString()}::timestamptz end
+    from (values ${values}) as v (id, number, total, due, status, is_collected) where invoices.id = v.id`);
   for (const row of rows) {
     if (row.number === null) continue;
     const about = {

@@ -6,13 +6,13 @@ import type { z } from "zod";
 import { askStripe } from "../../payments/askStripe.ts";
 import type { PaymentsContext, PaymentsVerb } from "../../payments/stripeAccount.ts";
 import { requireStripe } from "../../payments/stripeAccount.ts";
-import { findStripeCustomer } from "../../payments/stripeCustomer.ts";
-import { fetchCards } from "../../payments/sync/syncCards.ts";
 import { requireAdminOrService } from "../../permissions.ts";
 import { takeInvoiceBack } from "../subscriptions/endSubscription.ts";
 import { lapseAccount } from "../subscriptions/lapseAccount.ts";
 import { isExhausted } from "../subscriptions/planDunning.ts";
 import { syncStripeInvoice } from "../subscriptions/syncStripeInvoice.ts";
+import { collectUsage } from "./collectUsage.ts";
+import { findDefaultCard } from "./findDefaultCard.ts";
 import type { InvoiceRow } from "./internal.ts";
 import { lockInvoice } from "./internal.ts";
 import type { CollectionFailure } from "./recordFailure.ts";
@@ -32,6 +32,8 @@ export async function collectInvoice({
   input,
 }: PaymentsVerb<z.output<typeof collectInvoiceJob.schema>>): Promise<CollectionOutcome> {
   requireAdminOrService(ctx);
+  const [found] = await ctx.db.select().from(invoices).where(eq(invoices.id, input.invoiceId));
+  if (found?.kind === "usage" && found.status === "final") return collectOfUsage(ctx, found);
   const row = await readDue(ctx, input.invoiceId);
   if (row === undefined || row.stripeInvoiceId === null) return "not_due";
   // Stripe may have tried, or somebody may have paid at its page.
@@ -45,6 +47,14 @@ export async function collectInvoice({
     return "lapsed";
   }
   return collectAtStripe(ctx, due, row.stripeInvoiceId);
+}
+
+async function collectOfUsage(ctx: PaymentsContext, row: InvoiceRow): Promise<CollectionOutcome> {
+  const outcome = await collectUsage(ctx, row);
+  if (outcome !== "exhausted") return outcome;
+  await lapseAccount(ctx, { billingAccountId: row.billingAccountId, id: null });
+  await giveUp(ctx, row);
+  return "lapsed";
 }
 
 /** The invoice, if it is time to collect it. */
@@ -83,13 +93,6 @@ async function collectAtStripe(
   }
   await syncStripeInvoice(ctx, stripeInvoiceId);
   return "collected";
-}
-
-/** The customer's default card, or their newest: a card that was chosen once may be the one that is refused. */
-export async function findDefaultCard(ctx: PaymentsContext, billingAccountId: string): Promise<string | undefined> {
-  const customer = await findStripeCustomer(ctx, billingAccountId);
-  const found = customer === undefined ? undefined : await fetchCards(ctx, customer);
-  return found?.defaultCardId ?? found?.cards[0]?.id;
 }
 
 /** Why nothing was collected; undefined for what is not the card's doing. */

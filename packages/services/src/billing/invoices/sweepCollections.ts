@@ -1,10 +1,10 @@
 import { collectInvoiceJob, syncSubscriptionJob } from "@tollgate/contracts";
 import { appendJob, schema, withTransaction } from "@tollgate/db";
-import { and, asc, eq, isNull, lte, or } from "drizzle-orm";
+import { and, asc, eq, gte, isNull, lte, or } from "drizzle-orm";
 import type { PaymentsContext } from "../../payments/stripeAccount.ts";
 import { requireAdminOrService } from "../../permissions.ts";
 
-const { invoices, subscriptions } = schema;
+const { budgets, invoices, subscriptions } = schema;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 /** A request that is still about a new subscription is left alone. */
@@ -33,7 +33,17 @@ export async function sweepCollections({
       const due = await ctx.db
         .select({ id: invoices.id })
         .from(invoices)
-        .where(and(eq(invoices.status, "final"), lte(invoices.nextAttemptAt, new Date(nowMs))))
+        .leftJoin(budgets, and(eq(budgets.billingAccountId, invoices.billingAccountId), eq(budgets.kind, "wallet")))
+        .where(
+          and(
+            eq(invoices.status, "final"),
+            or(
+              lte(invoices.nextAttemptAt, new Date(nowMs)),
+              // A wallet that was made good owes nothing of its usage any more.
+              and(eq(invoices.kind, "usage"), gte(budgets.limitAmount, 0n)),
+            ),
+          ),
+        )
         .orderBy(asc(invoices.nextAttemptAt))
         .limit(ROWS_MAX);
       for (const { id } of due) await appendJob(ctx, collectInvoiceJob, { invoiceId: id });

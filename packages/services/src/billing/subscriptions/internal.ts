@@ -51,7 +51,16 @@ export async function requireTier(ctx: ServiceContext, tierId: string): Promise<
 export async function setAccountTier(ctx: ServiceContext, billingAccountId: string, tierId: string): Promise<void> {
   const tier = await requireTier(ctx, tierId);
   const now = ctx.clock.now();
-  await ctx.db.update(billingAccounts).set({ tierId, updatedAt: now }).where(eq(billingAccounts.id, billingAccountId));
+  const [before] = await ctx.db
+    .select({ overage: tiers.overage })
+    .from(billingAccounts)
+    .innerJoin(tiers, eq(tiers.id, billingAccounts.tierId))
+    .where(eq(billingAccounts.id, billingAccountId));
+  const lent = before?.overage === "invoice" ? { lentAt: now } : {};
+  await ctx.db
+    .update(billingAccounts)
+    .set({ ...lent, tierId, updatedAt: now })
+    .where(eq(billingAccounts.id, billingAccountId));
   await ctx.db
     .update(budgets)
     .set({ overdraft: tier.overage === "invoice" ? tier.creditLimitMicros : 0n, updatedAt: now })

@@ -19,6 +19,8 @@ import { readIntent } from "./openIntent.ts";
 import { planNextAttempt } from "./planDunning.ts";
 import { TIER_METADATA } from "./planSubscription.ts";
 import { syncSubscription } from "./syncSubscription.ts";
+import type { MoneyBack } from "./takeBackCredit.ts";
+import { findMoneyBack, takeBackCredit } from "./takeBackCredit.ts";
 import { includedCredit } from "./tierPrice.ts";
 
 const { billingAccounts, invoiceLines, invoices } = schema;
@@ -60,6 +62,8 @@ interface Gathered {
   readonly intent: OpenIntent | undefined;
   /** Whether the credit that comes with it outlives the period. */
   readonly rollsOver: boolean;
+  /** What went back of its payment. */
+  readonly moneyBack: readonly MoneyBack[];
 }
 
 /**
@@ -76,12 +80,16 @@ export async function syncStripeInvoice(ctx: PaymentsContext, stripeInvoiceId: s
   const facts = factsSchema.parse(answer);
   // It is not the customer's business yet, and may still change.
   if (facts.status === "draft") return true;
-  const intentId = facts.status === "open" ? facts.payments.data[0]?.payment.payment_intent : undefined;
+  const intentIds = facts.payments.data.flatMap(({ payment }) => payment.payment_intent ?? []);
+  const [intentId] = facts.status === "open" ? intentIds : [];
+  const moneyBack: MoneyBack[] = [];
+  if (facts.status === "paid") for (const id of intentIds) moneyBack.push(...(await findMoneyBack(ctx, id)));
   const gathered = {
     facts,
     subscription: synced.row,
     intent: intentId === undefined ? undefined : await readIntent(ctx, intentId),
     rollsOver: facts.status === "paid" && (await rollsOver(ctx, facts)),
+    moneyBack,
   };
   await withTransaction(ctx, (ctx) => apply(ctx, gathered), { isIdempotent: true });
   return true;
@@ -109,8 +117,11 @@ async function apply(ctx: PaymentsContext, gathered: Gathered): Promise<void> {
   const { facts } = gathered;
   const { row, isNew } = await claim(ctx, gathered);
   const status = STATUSES[facts.status];
-  // Paid and void are final: an older answer that comes later changes nothing.
-  if (!isNew && row.status !== "final") return;
+  // Paid and void are final: an older answer that comes later changes nothing. Only the money may still go back.
+  if (!isNew && row.status !== "final") {
+    if (row.status === "paid") await takeBackCredit(ctx, row, facts.amount_paid, gathered.moneyBack);
+    return;
+  }
   const now = ctx.clock.now();
   if (status === "final") {
     if (isNew) await announceInvoice(ctx, "finalized", row);
@@ -132,7 +143,9 @@ async function apply(ctx: PaymentsContext, gathered: Gathered): Promise<void> {
   await ctx.db.update(invoices).set(change).where(eq(invoices.id, row.id));
   if (isNew) await announceInvoice(ctx, "finalized", row);
   await announceInvoice(ctx, status === "paid" ? "paid" : "voided", { ...row, ...change });
-  if (status === "paid") await mailInvoices(ctx, [{ ...row, isPaid: true }]);
+  if (status !== "paid") return;
+  await mailInvoices(ctx, [{ ...row, isPaid: true }]);
+  await takeBackCredit(ctx, { ...row, ...change }, facts.amount_paid, gathered.moneyBack);
 }
 
 const at = (seconds: number | null, otherwise: Date): Date =>
