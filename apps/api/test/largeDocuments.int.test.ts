@@ -1,11 +1,13 @@
 import type { AppRouter } from "@tollgate/routers";
 import { createTRPCClient, httpBatchLink } from "@trpc/client";
 import superjson from "superjson";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { TestApi } from "./testApi.ts";
 import { startTestApi } from "./testApi.ts";
 
 /** Documents of APIs are larger than anything else that is sent, and only who may publish sends them. */
+// Five megabytes take a while on a machine that has other things to do.
+vi.setConfig({ testTimeout: 180_000 });
 let api: TestApi;
 
 beforeAll(async () => {
