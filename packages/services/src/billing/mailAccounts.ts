@@ -36,43 +36,6 @@ async function findReaders(ctx: ServiceContext, billingAccountIds: readonly stri
   return [...new Map(readers.map((reader) => [keyOf(reader), reader])).values()];
 }
 
-export type MailedInvoice = Pick<
-  InvoiceRow,
-  "id" | "billingAccountId" | "number" | "currency" | "timeZone" | "periodStart" | "periodEnd" | "totalMicros"
->;
-
-/** Mails invoices that have been made, in the transaction that makes them. What has no number is no document. */
-export async function mailInvoices(
-  ctx: ServiceContext,
-  invoices: readonly (MailedInvoice & { readonly isPaid: boolean })[],
-): Promise<void> {
-  const documents = invoices.filter((invoice) => invoice.number !== null);
-  if (documents.length === 0) return;
-  const readers = await findReaders(
-    ctx,
-    documents.map((invoice) => invoice.billingAccountId),
-  );
-  for (const invoice of documents) {
-    const { timeZone } = invoice;
-    const last = new Date(invoice.periodEnd.getTime() - 1);
-    for (const reader of readers.filter((one) => one.billingAccountId === invoice.billingAccountId)) {
-      await queueEmail(ctx, {
-        template: "invoice",
-        to: reader.email,
-        data: {
-          invoiceNumber: invoice.number ?? invoice.id,
-          accountName: reader.accountName,
-          period: `${localDate(invoice.periodStart.getTime(), timeZone)} to ${localDate(last.getTime(), timeZone)}`,
-          total: formatAmount(invoice.currency, invoice.totalMicros),
-          isPaid: invoice.isPaid,
-          invoiceUrl: `${ctx.settings.publicWebUrl}/billing/invoices/${invoice.id}`,
-        },
-        idempotencyKey: `invoice:${invoice.id}:${reader.email}`,
-      });
-    }
-  }
-}
-
 /** Mails that what is due could not be collected, in the transaction that notes it. */
 export async function mailPaymentFailed(
   ctx: ServiceContext,

@@ -5,7 +5,6 @@ import { and, eq, inArray, lt, sql } from "drizzle-orm";
 import { hourCeiling, hourFloor, lockWallet } from "../../balance/internal.ts";
 import { settleAccount } from "../../balance/settleAccount.ts";
 import type { ServiceContext } from "../../context.ts";
-import { mailInvoices } from "../mailAccounts.ts";
 import type { AccountFacts } from "./accountFacts.ts";
 import { gatherAccounts } from "./accountFacts.ts";
 import { announceInvoice, sellerOf } from "./internal.ts";
@@ -263,20 +262,6 @@ async function finalize(
     await announceInvoice(ctx, "finalized", about);
     if (row.isPaid) await announceInvoice(ctx, "paid", about);
   }
-  await mailInvoices(
-    ctx,
-    rows.map(({ invoice: { id, account, start, end }, number, totalMicros, isPaid }) => ({
-      id,
-      billingAccountId: account.id,
-      number,
-      currency: ctx.settings.currency ?? "usd",
-      timeZone: account.timeZone,
-      periodStart: start,
-      periodEnd: end,
-      totalMicros,
-      isPaid,
-    })),
-  );
   await writeAudit(ctx, {
     action: "billing.closePeriod",
     subject: accountIds.length === 1 ? (accountIds[0] ?? "") : "billing",

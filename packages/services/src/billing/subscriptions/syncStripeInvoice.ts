@@ -11,7 +11,6 @@ import { requireStripe } from "../../payments/stripeAccount.ts";
 import type { InvoiceRow } from "../invoices/internal.ts";
 import { announceInvoice, sellerOf } from "../invoices/internal.ts";
 import { recordFailure } from "../invoices/recordFailure.ts";
-import { mailInvoices } from "../mailAccounts.ts";
 import type { SubscriptionRow } from "./internal.ts";
 import { requireTier } from "./internal.ts";
 import type { OpenIntent } from "./openIntent.ts";
@@ -144,7 +143,6 @@ async function apply(ctx: PaymentsContext, gathered: Gathered): Promise<void> {
   if (isNew) await announceInvoice(ctx, "finalized", row);
   await announceInvoice(ctx, status === "paid" ? "paid" : "voided", { ...row, ...change });
   if (status !== "paid") return;
-  await mailInvoices(ctx, [{ ...row, isPaid: true }]);
   await takeBackCredit(ctx, { ...row, ...change }, facts.amount_paid, gathered.moneyBack);
 }
 
