@@ -75,7 +75,8 @@ export async function claimInTransaction(
       createdAt: now,
       updatedAt: now,
     })
-    .onConflictDoNothing({ target: [payments.billingAccountId, payments.idempotencyKey] })
+    // Whatever it conflicts with: one that this transaction cannot see yet, of the same invoice for example, makes it run again.
+    .onConflictDoNothing()
     .returning();
   if (inserted !== undefined) {
     await writeAudit(ctx, {
