@@ -10,6 +10,9 @@ export const PARTS = [
   "control",
   "identity",
   "catalog",
+  "ledger",
+  "settle",
+  "close",
 ] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -22,6 +25,9 @@ export interface Durations {
   readonly memorySeconds: number;
   readonly foldCalls: number;
   readonly keyAdmissions: number;
+  readonly ledgerTransactions: number;
+  readonly settleCalls: number;
+  readonly closedPeriods: number;
 }
 
 export interface Options {
@@ -40,6 +46,9 @@ const DURATIONS = {
     memorySeconds: 60,
     foldCalls: 160_000,
     keyAdmissions: 300_000,
+    ledgerTransactions: 2_000,
+    settleCalls: 200_000,
+    closedPeriods: 1_000,
   },
   usual: {
     warmupSeconds: 6,
@@ -48,6 +57,9 @@ const DURATIONS = {
     memorySeconds: 300,
     foldCalls: 800_000,
     keyAdmissions: 1_000_000,
+    ledgerTransactions: 10_000,
+    settleCalls: 1_000_000,
+    closedPeriods: 5_000,
   },
   full: {
     warmupSeconds: 10,
@@ -56,6 +68,9 @@ const DURATIONS = {
     memorySeconds: 300,
     foldCalls: 3_000_000,
     keyAdmissions: 2_000_000,
+    ledgerTransactions: 20_000,
+    settleCalls: 1_000_000,
+    closedPeriods: 10_000,
   },
 } satisfies Record<string, Durations>;
 

@@ -12,6 +12,9 @@ import { startField } from "./gateway/candidates.ts";
 import { profileGateway } from "./gateway/profileGateway.ts";
 import { benchIdentity } from "./identity/benchIdentity.ts";
 import { benchKeys } from "./keys/benchKeys.ts";
+import { benchClose } from "./money/benchClose.ts";
+import { benchLedger } from "./money/benchLedger.ts";
+import { benchSettle } from "./money/benchSettle.ts";
 import type { Options, Part } from "./options.ts";
 import type { BenchPlace } from "./place.ts";
 import { median, medianOf } from "./report/numbers.ts";
@@ -34,6 +37,9 @@ export async function runParts(run: Run): Promise<void> {
   if (parts.includes("control")) show(await benchControl(place));
   if (parts.includes("identity")) await benchIdentity(place, servers, show);
   if (parts.includes("catalog")) show(await benchCatalog(place, servers));
+  if (parts.includes("ledger")) show(await benchLedger(place, servers));
+  if (parts.includes("settle")) show(await benchSettle(place, servers));
+  if (parts.includes("close")) show(await benchClose(place, servers));
 }
 
 const needsGateway = (part: Part): boolean => ["gateway", "latency", "memory", "sockets"].includes(part);
