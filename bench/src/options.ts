@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 export const PARTS = [
   "gateway",
   "latency",
+  "stream",
   "memory",
   "sockets",
   "fold",
@@ -13,6 +14,8 @@ export const PARTS = [
   "ledger",
   "settle",
   "close",
+  "ingest",
+  "series",
 ] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -28,6 +31,7 @@ export interface Durations {
   readonly ledgerTransactions: number;
   readonly settleCalls: number;
   readonly closedPeriods: number;
+  readonly ingestBatches: number;
 }
 
 export interface Options {
@@ -49,6 +53,7 @@ const DURATIONS = {
     ledgerTransactions: 2_000,
     settleCalls: 200_000,
     closedPeriods: 1_000,
+    ingestBatches: 60,
   },
   usual: {
     warmupSeconds: 6,
@@ -60,6 +65,7 @@ const DURATIONS = {
     ledgerTransactions: 10_000,
     settleCalls: 1_000_000,
     closedPeriods: 5_000,
+    ingestBatches: 300,
   },
   full: {
     warmupSeconds: 10,
@@ -71,6 +77,7 @@ const DURATIONS = {
     ledgerTransactions: 20_000,
     settleCalls: 1_000_000,
     closedPeriods: 10_000,
+    ingestBatches: 1_000,
   },
 } satisfies Record<string, Durations>;
 

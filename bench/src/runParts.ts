@@ -7,6 +7,7 @@ import { benchGateway, measurePeaks } from "./gateway/benchGateway.ts";
 import { benchLatency } from "./gateway/benchLatency.ts";
 import { benchMemory } from "./gateway/benchMemory.ts";
 import { benchSockets } from "./gateway/benchSockets.ts";
+import { benchStream } from "./gateway/benchStream.ts";
 import type { Letter } from "./gateway/candidates.ts";
 import { startField } from "./gateway/candidates.ts";
 import { profileGateway } from "./gateway/profileGateway.ts";
@@ -19,6 +20,8 @@ import type { Options, Part } from "./options.ts";
 import type { BenchPlace } from "./place.ts";
 import { median, medianOf } from "./report/numbers.ts";
 import type { Section } from "./report/section.ts";
+import { benchIngest } from "./usage/benchIngest.ts";
+import { benchSeries } from "./usage/benchSeries.ts";
 
 export interface Run {
   readonly place: BenchPlace;
@@ -40,14 +43,16 @@ export async function runParts(run: Run): Promise<void> {
   if (parts.includes("ledger")) show(await benchLedger(place, servers));
   if (parts.includes("settle")) show(await benchSettle(place, servers));
   if (parts.includes("close")) show(await benchClose(place, servers));
+  if (parts.includes("ingest")) show(await benchIngest(place, servers));
+  if (parts.includes("series")) show(await benchSeries(place, servers));
 }
 
-const needsGateway = (part: Part): boolean => ["gateway", "latency", "memory", "sockets"].includes(part);
+const needsGateway = (part: Part): boolean => ["gateway", "latency", "stream", "memory", "sockets"].includes(part);
 
 /** Which floors stand beside the product: only those that somebody will look at. */
 function floorsFor({ parts }: Options): Exclude<Letter, "d">[] {
   if (parts.includes("gateway")) return ["a", "b", "c"];
-  return parts.includes("latency") ? ["b"] : [];
+  return parts.includes("latency") || parts.includes("stream") ? ["b"] : [];
 }
 
 /** @returns processor time of a call in microseconds, if it can be known */
@@ -65,6 +70,7 @@ async function runGatewayParts(run: Run): Promise<number | undefined> {
     const peakPerSecond = median(ofProduct.map((result) => result.perSecond));
     if (parts.includes("gateway")) show(await benchGateway(field, peaks));
     if (parts.includes("latency")) show(await benchLatency(field, place, peakPerSecond));
+    if (parts.includes("stream")) show(await benchStream(field, place));
     if (parts.includes("memory")) show(await benchMemory(field, place, peakPerSecond));
     if (parts.includes("sockets")) show(await benchSockets(field));
     return medianOf(ofProduct, (result) => result.serverMicrosPerRequest);

@@ -3,14 +3,21 @@ import { createServer } from "node:net";
 import { reportPort } from "./reportPort.ts";
 
 /**
- * The upstream of every candidate: the cheapest server there is, which answers whatever comes with the same small JSON, and
- * takes a WebSocket without ever saying anything on it.
+ * The upstream of every candidate: the cheapest server there is, which answers whatever comes with the same small JSON, or
+ * with a mebibyte where that is asked for, and takes a WebSocket without ever saying anything on it.
  */
 const BODY = JSON.stringify({ city: "Lisbon", temperatureCelsius: 21.5, wind: { speedMps: 3.2, degrees: 310 } });
 const ANSWER = Buffer.from(
   `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${BODY.length}\r\n\r\n${BODY}`,
   "latin1",
 );
+const ARCHIVE = Buffer.alloc(1024 * 1024, "a");
+const ARCHIVE_ANSWER = Buffer.concat([
+  Buffer.from(`HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: ${ARCHIVE.length}\r\n\r\n`, "latin1"),
+  ARCHIVE,
+]);
+/** The gateway leaves the API's part of the path away, the floors do not. */
+const ARCHIVE_REQUEST = /^GET \S*\/archive /;
 const HEAD_END = "\r\n\r\n";
 const SOCKET_KEY = /^sec-websocket-key: *(\S+)$/im;
 /** From RFC 6455, section 1.3. */
@@ -33,8 +40,8 @@ const server = createServer({ noDelay: true }, (socket) => {
         socket.write(takeSocket(socketKey));
         return;
       }
+      socket.write(ARCHIVE_REQUEST.test(rest) ? ARCHIVE_ANSWER : ANSWER);
       rest = rest.slice(end + HEAD_END.length);
-      socket.write(ANSWER);
     }
   });
   socket.on("error", () => socket.destroy());

@@ -20,7 +20,12 @@ export interface Candidate {
 }
 
 /** How a candidate is loaded; what is left out is the same for all. */
-export type Load = Pick<LoadPlan, "mode" | "ratePerSecond" | "warmupSeconds" | "seconds">;
+export interface Load extends Pick<LoadPlan, "mode" | "ratePerSecond" | "warmupSeconds" | "seconds"> {
+  /** Of the call; the small one without it. */
+  readonly path?: string;
+  /** As many as usual without it. */
+  readonly connections?: number;
+}
 
 export const CONNECTIONS = 64;
 
@@ -63,17 +68,17 @@ export class Field {
   }
 
   /** Loads one candidate. Every candidate gets the very same requests. */
-  async load(letter: Letter, load: Load): Promise<LoadResult> {
+  async load(letter: Letter, { path = CALL_PATH, connections = CONNECTIONS, ...load }: Load): Promise<LoadResult> {
     const { port, pid } = this.candidate(letter);
     const request = [
-      `GET ${CALL_PATH} HTTP/1.1`,
+      `GET ${path} HTTP/1.1`,
       "Host: 127.0.0.1",
       `Authorization: Bearer ${this.product.key}`,
       "Accept: application/json",
       "User-Agent: tollgate-bench",
     ];
     const result = await runLoad(
-      { ...load, port, serverPid: pid, connections: CONNECTIONS, requests: [`${request.join("\r\n")}\r\n\r\n`] },
+      { ...load, port, serverPid: pid, connections, requests: [`${request.join("\r\n")}\r\n\r\n`] },
       this.#place,
     );
     if (letter === "d") this.#answeredByProduct += result.answeredInAll;

@@ -20,6 +20,8 @@ export interface SeededProduct {
 export const PRICE_MICROS = 1_000n;
 /** The path of a call: an API named `bench` with the endpoint `weather`. */
 export const CALL_PATH = "/v1/bench/weather";
+/** The path of a call whose answer is a mebibyte. */
+export const STREAM_PATH = "/v1/bench/archive";
 
 const CREDIT_MICROS = 1_000_000_000_000n;
 /** Limits of the key and of its tier that are checked and never reached: the comparison has one as well. */
@@ -45,7 +47,7 @@ export function benchContext(database: Database, masterSecret: string): ServiceC
   };
 }
 
-/** An account with a million of credit, a live key with rate limits, and an API with one paid endpoint. */
+/** An account with a million of credit, a live key with rate limits, and an API with paid endpoints. */
 export async function seedProduct(ctx: ServiceContext, upstreamUrl: string): Promise<SeededProduct> {
   await seedTiers({ ctx });
   await ctx.db.update(schema.tiers).set({ rateLimitPerSecond: CALLS_PER_SECOND });
@@ -72,10 +74,18 @@ export async function seedProduct(ctx: ServiceContext, upstreamUrl: string): Pro
       openapi: {
         openapi: "3.1.0",
         info: { title: "Benchmark", version: "1.0.0" },
-        paths: { "/weather": { get: { responses: { "200": { description: "The weather" } } } } },
+        paths: {
+          "/weather": { get: { responses: { "200": { description: "The weather" } } } },
+          "/archive": { get: { responses: { "200": { description: "All of the weather" } } } },
+        },
       },
       upstreamUrls: [upstreamUrl],
-      endpoints: [{ name: "weather", method: "GET", path: "/weather", priceMicros: PRICE_MICROS.toString() }],
+      endpoints: ["weather", "archive"].map((name) => ({
+        name,
+        method: "GET",
+        path: `/${name}`,
+        priceMicros: PRICE_MICROS.toString(),
+      })),
     }),
   });
   return { key, projectId, billingAccountId };
