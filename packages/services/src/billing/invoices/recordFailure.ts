@@ -2,9 +2,9 @@ import { billingInvoicePaymentFailed } from "@tollgate/contracts";
 import { appendEvent, schema } from "@tollgate/db";
 import { eq } from "drizzle-orm";
 import type { ServiceContext } from "../../context.ts";
-import { mailPaymentFailed } from "../mailAccounts.ts";
 import { isExhausted, planNextAttempt } from "../subscriptions/planDunning.ts";
 import type { InvoiceRow } from "./internal.ts";
+import { mailPaymentFailed } from "./mailPaymentFailed.ts";
 
 export interface CollectionFailure {
   /** Refusals so far, this one among them: what was noted already is not noted again. */

@@ -21,3 +21,13 @@ export async function findAccountAudience(ctx: ServiceContext, billingAccountId:
   const admins = await listResponsible(ctx, { projectId: null, billingAccountId });
   return { name: account.name, timeZone: account.timeZone, invoiceEmail: account.invoiceEmail, admins };
 }
+
+/** Who is written to about an account's invoices, each under a key: the address that it names for them, or its admins. */
+export function invoiceRecipients({
+  invoiceEmail,
+  admins,
+}: Pick<AccountAudience, "invoiceEmail" | "admins">): readonly { readonly to: string; readonly key: string }[] {
+  return invoiceEmail === null
+    ? admins.map(({ customerId, email }) => ({ to: email, key: customerId }))
+    : [{ to: invoiceEmail, key: "invoices" }];
+}

@@ -6,7 +6,7 @@ import { formatMoney } from "../../billing/formatMoney.ts";
 import { describePeriod } from "../../billing/invoices/invoiceText.ts";
 import type { ServiceContext } from "../../context.ts";
 import { queueEmail } from "../queueEmail.ts";
-import { findAccountAudience } from "./accountAudience.ts";
+import { findAccountAudience, invoiceRecipients } from "./accountAudience.ts";
 
 /**
  * Mails an invoice or a credit note, with its document, to the address that the account names for invoices, or else to its
@@ -18,13 +18,9 @@ export async function mailInvoice(ctx: ServiceContext, event: DomainEvent<"billi
   const [invoice] = await ctx.db.select().from(invoices).where(eq(invoices.id, invoiceId));
   if (invoice === undefined) throw new Error(`The invoice ${invoiceId} is not there`);
   if (invoice.number === null || invoice.status === "void" || invoice.totalMicros === 0n) return;
-  const { name, invoiceEmail, admins } = await findAccountAudience(ctx, billingAccountId);
-  const recipients =
-    invoiceEmail === null
-      ? admins.map(({ customerId, email }) => ({ to: email, key: customerId }))
-      : [{ to: invoiceEmail, key: "invoices" }];
+  const audience = await findAccountAudience(ctx, billingAccountId);
   const common = {
-    accountName: name,
+    accountName: audience.name,
     total: formatMoney(
       // What a note takes off the invoice is what it credits.
       invoice.kind === "credit_note" ? subtractMicros(ZERO_MICROS, invoice.totalMicros) : invoice.totalMicros,
@@ -32,7 +28,7 @@ export async function mailInvoice(ctx: ServiceContext, event: DomainEvent<"billi
     ),
     invoiceUrl: `${ctx.settings.publicWebUrl}/invoices/${invoiceId}`,
   };
-  for (const { to, key } of recipients) {
+  for (const { to, key } of invoiceRecipients(audience)) {
     const about = { to, attachedInvoiceId: invoiceId, idempotencyKey: `${event.id}:${key}` };
     if (invoice.kind === "credit_note") {
       const data = { ...common, creditNoteNumber: invoice.number, reason: invoice.reason ?? "Correction" };
