@@ -3,9 +3,9 @@ import { schema, withTransaction } from "@tollgate/db";
 import { and, asc, eq, inArray, isNull, lte, or, sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import type { Outbound } from "../outbound/index.ts";
-import { OutboundError } from "../outbound/index.ts";
+import { OutboundError, parseRetryAfter } from "../outbound/index.ts";
 import { requireService } from "../permissions.ts";
-import { parseRetryAfter, planDelivery } from "../webhooks/planAttempt.ts";
+import { planDelivery } from "../webhooks/planAttempt.ts";
 import { unsealChannels } from "./internal.ts";
 
 const { alertMessages: messages } = schema;

@@ -1,5 +1,5 @@
 import type { ServiceContext } from "../context.ts";
-import { parseRetryAfter } from "../webhooks/planAttempt.ts";
+import { parseRetryAfter } from "../outbound/index.ts";
 import { SinkUnavailableError } from "./sink.ts";
 
 const TIMEOUT_MS = 20_000;

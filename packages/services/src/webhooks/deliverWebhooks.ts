@@ -4,13 +4,12 @@ import { and, eq, isNull } from "drizzle-orm";
 import { Webhook } from "standardwebhooks";
 import type { ServiceContext } from "../context.ts";
 import type { Outbound, OutboundResponse } from "../outbound/index.ts";
-import { OutboundError } from "../outbound/index.ts";
+import { OutboundError, parseRetryAfter } from "../outbound/index.ts";
 import { requireService } from "../permissions.ts";
 import type { EndpointSlots } from "./endpointSlots.ts";
 import type { EndpointRow } from "./internal.ts";
 import { unsealSecret } from "./internal.ts";
 import { noteAttempt } from "./noteAttempt.ts";
-import { parseRetryAfter } from "./planAttempt.ts";
 
 const TIMEOUT_MS = 15_000;
 /** A worker that delivers something has it for so long; longer than the attempt can take. */

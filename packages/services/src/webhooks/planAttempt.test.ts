@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { EndpointSlots } from "./endpointSlots.ts";
-import { GIVE_UP_ENDPOINT_MS, parseRetryAfter, planDelivery, planEndpoint, RETRY_DELAYS_MS } from "./planAttempt.ts";
+import { GIVE_UP_ENDPOINT_MS, planDelivery, planEndpoint, RETRY_DELAYS_MS } from "./planAttempt.ts";
 
 const NOW = new Date("2026-01-15T12:00:00Z");
 const later = (ms: number): Date => new Date(NOW.getTime() + ms);
@@ -31,19 +31,6 @@ describe("a delivery", () => {
     expect(at(1, 60_000)).toEqual({ kind: "retry", at: later(60_000) });
     expect(at(2, 1_000)).toEqual({ kind: "retry", at: later(300_000) });
     expect(at(1, 1e12)).toEqual({ kind: "retry", at: later(86_400_000) });
-  });
-});
-
-describe("Retry-After", () => {
-  it("is seconds or a date; anything else says nothing", () => {
-    expect(parseRetryAfter("120", NOW)).toBe(120_000);
-    expect(parseRetryAfter("Thu, 15 Jan 2026 12:00:10 GMT", NOW)).toBe(10_000);
-    expect(parseRetryAfter("Thu, 15 Jan 2026 11:00:00 GMT", NOW)).toBe(0);
-    expect(["soon", undefined, ["1", "2"]].map((header) => parseRetryAfter(header, NOW))).toEqual([
-      undefined,
-      undefined,
-      undefined,
-    ]);
   });
 });
 

@@ -1,3 +1,5 @@
+import { retryAt } from "../outbound/index.ts";
+
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -44,8 +46,7 @@ export function planDelivery({ attempts, status, retryAfterMs }: DeliveryFacts, 
   if (status !== null && status >= 200 && status < 300) return { kind: "succeeded" };
   const delayMs = RETRY_DELAYS_MS[attempts];
   if (status === 410 || delayMs === undefined) return { kind: "failed" };
-  const waitMs = Math.max(delayMs, Math.min(retryAfterMs ?? 0, 24 * HOUR_MS));
-  return { kind: "retry", at: new Date(now.getTime() + waitMs) };
+  return { kind: "retry", at: retryAt(now, delayMs, retryAfterMs) };
 }
 
 export type EndpointPlan =
@@ -63,12 +64,4 @@ export function planEndpoint(failingSince: Date | null, status: number | null, n
   if (failingSince === null) return { kind: "failing" };
   const isGivenUp = now.getTime() - failingSince.getTime() >= GIVE_UP_ENDPOINT_MS;
   return isGivenUp ? { kind: "disable", reason: "failing" } : { kind: "unchanged" };
-}
-
-/** `Retry-After` in milliseconds (RFC 9110, section 10.2.3): seconds, or a date. Undefined for anything else. */
-export function parseRetryAfter(header: string | string[] | undefined, now: Date): number | undefined {
-  if (typeof header !== "string") return undefined;
-  if (/^\d{1,9}$/.test(header)) return Number(header) * SECOND_MS;
-  const at = Date.parse(header);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - now.getTime());
 }

@@ -6,9 +6,8 @@ import { and, eq, sql } from "drizzle-orm";
 import type { z } from "zod";
 import type { TokenContext } from "../../customers/index.ts";
 import type { Outbound, OutboundResponse } from "../../outbound/index.ts";
-import { OutboundError } from "../../outbound/index.ts";
+import { OutboundError, parseRetryAfter } from "../../outbound/index.ts";
 import { requireService } from "../../permissions.ts";
-import { parseRetryAfter } from "../../webhooks/planAttempt.ts";
 import type { DeletionPlan } from "./planDeletion.ts";
 import { planDeletion } from "./planDeletion.ts";
 

@@ -1,3 +1,5 @@
+import { retryAt } from "../../outbound/index.ts";
+
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
@@ -36,5 +38,5 @@ export function planDeletion({ attempts, status, retryAfterMs }: DeletionFacts, 
   if (status !== null && status >= 200 && status < 300) return { kind: "done" };
   const delayMs = RETRY_DELAYS_MS[attempts - 1];
   if (delayMs === undefined) return { kind: "failed" };
-  return { kind: "retry", at: new Date(now.getTime() + Math.max(delayMs, Math.min(retryAfterMs ?? 0, DAY_MS))) };
+  return { kind: "retry", at: retryAt(now, delayMs, retryAfterMs) };
 }
