@@ -1,5 +1,5 @@
 import { schema } from "@tollgate/db";
-import type { Actor } from "@tollgate/kernel";
+import type { Actor, Micros } from "@tollgate/kernel";
 import type { StripeStandIn } from "@tollgate/testing/stripe";
 import { startStripeStandIn } from "@tollgate/testing/stripe";
 import type { PaymentsContext, StripeAccount } from "../src/payments/stripeAccount.ts";
@@ -72,4 +72,24 @@ export async function createStripeFixture(): Promise<StripeFixture> {
       await fixture.close();
     },
   };
+}
+
+/** A tier `lender` that lets its accounts owe, and collects what they owe at the end of a period. */
+export async function insertLendingTier(
+  fixture: ServiceFixture,
+  prices: { readonly monthlyPriceMicros: Micros; readonly creditLimitMicros: Micros },
+): Promise<void> {
+  await fixture
+    .as()
+    .db.insert(schema.tiers)
+    .values({
+      id: "lender",
+      displayName: "Lender",
+      rank: 9,
+      freeCallsPerMonth: 1,
+      rateLimitPerSecond: 1,
+      overage: "invoice",
+      rollsOver: false,
+      ...prices,
+    });
 }

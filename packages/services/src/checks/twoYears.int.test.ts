@@ -7,7 +7,7 @@ import { SYSTEM } from "../../test/serviceFixture.ts";
 import { SimulatedAccount, seededRandom } from "../../test/simulatedPeople.ts";
 import { drainJobs, runSweeps } from "../../test/simulatedWorkers.ts";
 import type { StripeFixture } from "../../test/stripeFixture.ts";
-import { createStripeFixture } from "../../test/stripeFixture.ts";
+import { createStripeFixture, insertLendingTier } from "../../test/stripeFixture.ts";
 import { micros } from "../../test/usageFixture.ts";
 import { receiveStripeEvent, reconcilePayments } from "../payments/index.ts";
 import { checkBooks } from "./index.ts";
@@ -25,20 +25,7 @@ const DAY_MS = 86_400_000;
 let fixture: StripeFixture;
 beforeAll(async () => {
   fixture = await createStripeFixture();
-  await fixture
-    .as()
-    .db.insert(schema.tiers)
-    .values({
-      id: "lender",
-      displayName: "Lender",
-      rank: 9,
-      monthlyPriceMicros: micros(20_000_000),
-      freeCallsPerMonth: 1,
-      rateLimitPerSecond: 1,
-      overage: "invoice",
-      creditLimitMicros: micros(10_000_000),
-      rollsOver: false,
-    });
+  await insertLendingTier(fixture, { monthlyPriceMicros: micros(20_000_000), creditLimitMicros: micros(10_000_000) });
 });
 afterAll(async () => {
   await fixture?.close();

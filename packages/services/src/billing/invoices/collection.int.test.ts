@@ -3,7 +3,7 @@ import { and, asc, eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { SYSTEM } from "../../../test/serviceFixture.ts";
 import type { PayingAccount, StripeFixture } from "../../../test/stripeFixture.ts";
-import { createStripeFixture } from "../../../test/stripeFixture.ts";
+import { createStripeFixture, insertLendingTier } from "../../../test/stripeFixture.ts";
 import { makeCalls, micros } from "../../../test/usageFixture.ts";
 import { creditWallet, expireDueGrants, readBalance } from "../../balance/index.ts";
 import { checkBooks } from "../../checks/index.ts";
@@ -20,20 +20,7 @@ const HOUR_MS = 3_600_000;
 let fixture: StripeFixture;
 beforeAll(async () => {
   fixture = await createStripeFixture();
-  await fixture
-    .as()
-    .db.insert(schema.tiers)
-    .values({
-      id: "lender",
-      displayName: "Lender",
-      rank: 9,
-      monthlyPriceMicros: micros(10_000_000),
-      freeCallsPerMonth: 1,
-      rateLimitPerSecond: 1,
-      overage: "invoice",
-      creditLimitMicros: micros(100_000_000),
-      rollsOver: false,
-    });
+  await insertLendingTier(fixture, { monthlyPriceMicros: micros(10_000_000), creditLimitMicros: micros(100_000_000) });
 });
 afterAll(async () => {
   await fixture?.close();
