@@ -1,21 +1,12 @@
 import { readExport } from "@tollgate/services/customers";
 import type { FastifyInstance } from "fastify";
 import type { ApiResources } from "./requestContext.ts";
+import { anonymousContext } from "./requestContext.ts";
 
 /** Copies of people's data, behind links that were mailed to them. The link is the permission, so nothing keeps it. */
 export function addExportDownload(app: FastifyInstance, resources: ApiResources): void {
-  const { clock, database, logger, settings } = resources;
   app.get<{ Params: { token: string } }>("/exports/:token", async (request, reply) => {
-    const ctx = {
-      clock,
-      logger: logger.child({ requestId: request.id }),
-      actor: { kind: "anonymous" },
-      requestId: request.id,
-      database,
-      db: database.db,
-      isInTransaction: false,
-      settings,
-    } as const;
+    const ctx = anonymousContext(resources, request.id);
     const body = await readExport({ ctx, input: { token: request.params.token } });
     return reply
       .header("cache-control", "no-store")

@@ -3,7 +3,7 @@ import type { Database } from "@tollgate/db";
 import type { Actor, Clock, Logger } from "@tollgate/kernel";
 import type { PushBus, Queues, RateGate } from "@tollgate/messaging";
 import type { RequestContext } from "@tollgate/routers";
-import type { ProductConfig, ServiceSettings } from "@tollgate/services";
+import type { ProductConfig, ServiceContext, ServiceSettings } from "@tollgate/services";
 import type { AccessTokenAuthenticator, TokenIssuer } from "@tollgate/services/customers";
 import type { LiveStreams } from "@tollgate/services/live";
 import type { OauthProviders } from "@tollgate/services/oauth";
@@ -36,6 +36,23 @@ export interface ApiResources {
 }
 
 const ANONYMOUS: Actor = { kind: "anonymous" };
+
+/** The context of a page that anybody may open. */
+export function anonymousContext(
+  { clock, database, logger, settings }: ApiResources,
+  requestId: string,
+): ServiceContext {
+  return {
+    clock,
+    logger: logger.child({ requestId }),
+    actor: ANONYMOUS,
+    requestId,
+    database,
+    db: database.db,
+    isInTransaction: false,
+    settings,
+  };
+}
 
 /** What requests share that the server itself makes. */
 export interface ServerResources extends ApiResources {

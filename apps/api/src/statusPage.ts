@@ -5,6 +5,7 @@ import { readCurrent, readHistory } from "@tollgate/services/status";
 import type { FastifyInstance } from "fastify";
 import { renderStatus } from "./renderStatus.ts";
 import type { ApiResources } from "./requestContext.ts";
+import { anonymousContext } from "./requestContext.ts";
 
 const SHOWN_DAYS = 90;
 /** Everybody looks at once when something is wrong, so one answer serves them all for a moment. */
@@ -17,19 +18,10 @@ interface Kept {
 
 /** The page that says how everything is. It answers without a database too: then that is what it has to say. */
 export async function addStatusPage(app: FastifyInstance, resources: ApiResources): Promise<void> {
-  const { clock, database, logger, settings } = resources;
+  const { clock } = resources;
   let kept: Kept | undefined;
   const compose = async (requestId: string): Promise<string> => {
-    const ctx: ServiceContext = {
-      clock,
-      logger: logger.child({ requestId }),
-      actor: { kind: "anonymous" },
-      requestId,
-      database,
-      db: database.db,
-      isInTransaction: false,
-      settings,
-    };
+    const ctx = anonymousContext(resources, requestId);
     const [current, history] = await Promise.all([readCurrent({ ctx }), readHistoryIfThere(ctx)]);
     return renderStatus(current, history);
   };

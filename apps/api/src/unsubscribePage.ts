@@ -1,24 +1,14 @@
 import { readUnsubscribe, unsubscribe } from "@tollgate/services/emails";
 import type { FastifyInstance } from "fastify";
 import type { ApiResources } from "./requestContext.ts";
+import { anonymousContext } from "./requestContext.ts";
 
 /**
  * Where the links in mails lead. Opening one only asks, because programs that look through mails open every link; the
  * button, and the one-click POST of a mail program (RFC 8058), unsubscribe.
  */
 export async function addUnsubscribePage(app: FastifyInstance, resources: ApiResources): Promise<void> {
-  const { clock, database, logger, settings } = resources;
-  const contextOf = (requestId: string) =>
-    ({
-      clock,
-      logger: logger.child({ requestId }),
-      actor: { kind: "anonymous" },
-      requestId,
-      database,
-      db: database.db,
-      isInTransaction: false,
-      settings,
-    }) as const;
+  const contextOf = (requestId: string) => anonymousContext(resources, requestId);
   await app.register(async (page) => {
     page.addContentTypeParser("*", { parseAs: "string", bodyLimit: 4_096 }, (_, body, done) => done(null, body));
     page.addHook("onSend", async (_, reply) => {
