@@ -65,7 +65,56 @@ async function newPerson() {
     input: generateKeyInput.parse({ projectId, name: `Key of ${name}`, allowedCidrs: ["203.0.113.77"] }),
   });
   await track({ ctx: fixture.as(), input: { id: newId("request"), referrer: "somewhere", email: signedIn.email } });
+  await insertNews(id, { projectId, billingAccountId }, name);
   return { ...signedIn, id, name, ctx, projectId, billingAccountId, key };
+}
+
+/** What a person is told and wants to be told of: in the product, by rules with channels, and at their own URLs. */
+async function insertNews(
+  customerId: string,
+  owned: { readonly projectId: string; readonly billingAccountId: string },
+  name: string,
+): Promise<void> {
+  const { alertMessages, alertRules, alerts, notificationSubscriptions, notifications } = schema;
+  const { webhookDeliveries, webhookEndpoints } = schema;
+  const { db } = fixture.as();
+  const createdAt = fixture.clock.now();
+  const told = { text: `Hello ${name}`, createdAt };
+  await db
+    .insert(notifications)
+    .values({ id: newId("notification"), customerId, eventId: newId("event"), type: "test", ...told });
+  const resource = { resourceType: "project", resourceId: owned.projectId } as const;
+  await db.insert(notificationSubscriptions).values({ customerId, ...resource, createdAt });
+  for (const owner of [
+    { projectId: owned.projectId, billingAccountId: null },
+    { projectId: null, billingAccountId: owned.billingAccountId },
+  ]) {
+    const [ruleId, alertId, endpointId] = [newId("alertRule"), newId("alert"), newId("webhookEndpoint")];
+    await db.insert(alertRules).values({
+      ...{ id: ruleId, ...owner, name: `Warn ${name}`, kind: "noUsage", windowHours: 1, channelsSealed: "sealed" },
+      ...{ state: "ok", createdAt, updatedAt: createdAt },
+    });
+    await db.insert(alerts).values({ id: alertId, ruleId, ...owner, title: `Warn ${name}`, ...told });
+    await db.insert(alertMessages).values({
+      ...{
+        id: newId("alertMessage"),
+        alertId,
+        target: "hash",
+        channelSealed: "sealed",
+        title: `Warn ${name}`,
+        ...told,
+      },
+      ...{ isResolved: false, status: "pending", nextAttemptAt: createdAt },
+    });
+    await db.insert(webhookEndpoints).values({
+      ...{ id: endpointId, ...owner, url: `https://hooks.test/${name}`, description: name, events: ["*"] },
+      ...{ status: "enabled", secretSealed: "sealed", createdAt, updatedAt: createdAt },
+    });
+    await db.insert(webhookDeliveries).values({
+      ...{ id: newId("webhookDelivery"), endpointId, messageId: newId("event"), eventType: "test", payload: name },
+      ...{ status: "pending", nextAttemptAt: createdAt, createdAt },
+    });
+  }
 }
 const eventsOf = async (field: string, value: string) => {
   const rows = await fixture.as().db.select().from(schema.outbox).where(eq(schema.outbox.kind, "event"));
@@ -212,6 +261,9 @@ describe("the erasure", () => {
       "sessions: done",
       "keys: done",
       "usage: done",
+      "webhooks: done",
+      "alerts: done",
+      "notifications: done",
       "balance: done",
       "audit: done",
       "projects: done",
@@ -359,6 +411,16 @@ async function expectNothingLeft(person: Awaited<ReturnType<typeof newPerson>>):
     .where(eq(auditLog.actor, `customer:${person.id}`));
   expect(audits.length).toBeGreaterThan(0);
   expect(audits.map((row) => row.ip)).toEqual(audits.map(() => null));
+  const { alertRules, notifications, webhookEndpoints } = schema;
+  const isTheirs = (row: { projectId: string | null; billingAccountId: string | null }): boolean =>
+    row.projectId === person.projectId || row.billingAccountId === person.billingAccountId;
+  expect((await db.select().from(alertRules)).filter(isTheirs)).toEqual([]);
+  expect(await db.select().from(notifications).where(eq(notifications.customerId, person.id))).toEqual([]);
+  const endpoints = (await db.select().from(webhookEndpoints)).filter(isTheirs);
+  expect(endpoints.map(({ status, secretSealed }) => ({ status, secretSealed }))).toEqual([
+    { status: "disabled", secretSealed: "" },
+    { status: "disabled", secretSealed: "" },
+  ]);
   const { keys, projects } = schema;
   const [key] = await db.select().from(keys).where(eq(keys.id, person.key.id));
   expect(key).toMatchObject({ name: "erased", allowedCidrs: null, status: "revoked" });

@@ -1,12 +1,13 @@
 import type { InvoiceParty } from "@tollgate/db";
 import { schema } from "@tollgate/db";
-import { and, eq, inArray, isNull, ne, sql } from "drizzle-orm";
+import { and, eq, inArray, sql } from "drizzle-orm";
 import { walletBudgetId } from "../../budgets/budgetIds.ts";
 import type { ServiceContext } from "../../context.ts";
 import type { CustomerRow } from "../internal.ts";
+import { findAdministeredAlone } from "../ownedAlone.ts";
 import type { StepDetail } from "./steps.ts";
 
-const { billingAccountAdmins, billingAccounts, budgets, customers, invoices } = schema;
+const { billingAccountAdmins, billingAccounts, budgets, invoices } = schema;
 
 /** Whom an account and its invoices name when nobody is behind them any more. */
 const NOBODY: InvoiceParty = { name: "Erased", address: null, taxId: null, email: null };
@@ -18,15 +19,13 @@ const NOBODY: InvoiceParty = { name: "Erased", address: null, taxId: null, email
  * do the invoices' numbers, lines and amounts.
  */
 export async function eraseBalance(ctx: ServiceContext, customer: CustomerRow): Promise<StepDetail> {
+  const leftAlone = await findAdministeredAlone(ctx, customer.id);
   const left = await ctx.db
     .delete(billingAccountAdmins)
     .where(eq(billingAccountAdmins.customerId, customer.id))
     .returning({ id: billingAccountAdmins.billingAccountId });
-  const leftAlone: string[] = [];
   const unspentMicros: Record<string, string> = {};
-  for (const { id } of left) {
-    if (await hasOtherAdmin(ctx, id, customer.id)) continue;
-    leftAlone.push(id);
+  for (const id of leftAlone) {
     const [wallet] = await ctx.db
       .select()
       .from(budgets)
@@ -64,20 +63,4 @@ async function forgetInvoiceAddress(ctx: ServiceContext, email: string, accountI
     .where(
       and(inArray(invoices.billingAccountId, [...accountIds]), sql`${invoices.customer}->>'email' = ${email}::text`),
     );
-}
-
-async function hasOtherAdmin(ctx: ServiceContext, billingAccountId: string, customerId: string): Promise<boolean> {
-  const rows = await ctx.db
-    .select({ id: billingAccountAdmins.customerId })
-    .from(billingAccountAdmins)
-    .innerJoin(customers, eq(customers.id, billingAccountAdmins.customerId))
-    .where(
-      and(
-        eq(billingAccountAdmins.billingAccountId, billingAccountId),
-        ne(billingAccountAdmins.customerId, customerId),
-        isNull(customers.deletedAt),
-      ),
-    )
-    .limit(1);
-  return rows.length > 0;
 }

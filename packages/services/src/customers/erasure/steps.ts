@@ -1,15 +1,18 @@
 import type { ServiceContext } from "../../context.ts";
 import type { CustomerRow } from "../internal.ts";
 import { findCustomer } from "../internal.ts";
+import { eraseAlerts } from "./eraseAlerts.ts";
 import { eraseAudit } from "./eraseAudit.ts";
 import { eraseBalance } from "./eraseBalance.ts";
 import { eraseCustomerRow } from "./eraseCustomerRow.ts";
 import { eraseEmails } from "./eraseEmails.ts";
 import { eraseExports } from "./eraseExports.ts";
 import { eraseKeys } from "./eraseKeys.ts";
+import { eraseNotifications } from "./eraseNotifications.ts";
 import { eraseProjects } from "./eraseProjects.ts";
 import { eraseSessions } from "./eraseSessions.ts";
 import { eraseUsage } from "./eraseUsage.ts";
+import { eraseWebhooks } from "./eraseWebhooks.ts";
 import type { ErasurePorts } from "./ports.ts";
 
 /** What a step did, in numbers and ids, for the operator who asks; nothing personal. */
@@ -48,6 +51,10 @@ export const ERASURE_STEPS: readonly ErasureStep[] = [
   { kind: "inner", name: "sessions", run: eraseSessions },
   { kind: "inner", name: "keys", run: eraseKeys },
   { kind: "inner", name: "usage", run: eraseUsage },
+  // These look at what is left without anybody, so they come before the person leaves it.
+  { kind: "inner", name: "webhooks", run: eraseWebhooks },
+  { kind: "inner", name: "alerts", run: eraseAlerts },
+  { kind: "inner", name: "notifications", run: eraseNotifications },
   { kind: "inner", name: "balance", run: eraseBalance },
   { kind: "inner", name: "audit", run: eraseAudit },
   { kind: "inner", name: "projects", run: eraseProjects },
