@@ -63,32 +63,26 @@ function stateOf({ created, state }: StreamInfo): StreamState {
 export interface SentEvents {
   /** The ids that the stream has now, in order, up to the first that it could not take. */
   readonly ids: readonly string[];
-  /** The greatest sequence that was acknowledged; 0n without one. */
+  /** The stream's last sequence as far as it is known now. */
   readonly lastSequence: bigint;
+  /** Why the next one was not taken. */
   readonly failure?: unknown;
+  /** Whether that was because the stream did not end where the sender thought: another has sent, or it has lost something. */
+  readonly isOutOfTurn: boolean;
 }
 
 /**
- * Publishes events in order. All are on the wire at once; each but the first is taken only if the one before it is the last
- * in the stream, so a failure in the middle lets nothing behind it pass. (`Nats-Expected-Last-Msg-Id`,
- * https://docs.nats.io/nats-concepts/jetstream/headers.) Where somebody else's message came between, they are sent one by
- * one. An event that the stream has already is left out by its id.
+ * Publishes events in order behind the message of the sequence `after`. All are on the wire at once. The first is taken only
+ * if the stream ends there, each other one only behind the one before it, so a failure in the middle lets nothing behind it
+ * pass, and what somebody sends who does not know what has become of the stream is not taken at all.
+ * (`Nats-Expected-Last-Sequence`, `Nats-Expected-Last-Msg-Id`: https://docs.nats.io/nats-concepts/jetstream/headers.)
+ * An event that the stream has already is left out by its id.
  */
-export async function publishEvents(connection: NatsConnection, events: readonly EventEnvelope[]): Promise<SentEvents> {
-  const sent = await publishChain(connection, events);
-  if (!isOutOfTurn(sent.failure)) return sent;
-  const ids = [...sent.ids];
-  let { lastSequence } = sent;
-  for (const event of events.slice(ids.length)) {
-    const one = await publishChain(connection, [event]);
-    if (one.failure !== undefined) return { ids, lastSequence, failure: one.failure };
-    ids.push(event.id);
-    if (one.lastSequence > lastSequence) lastSequence = one.lastSequence;
-  }
-  return { ids, lastSequence };
-}
-
-async function publishChain(connection: NatsConnection, events: readonly EventEnvelope[]): Promise<SentEvents> {
+export async function publishEvents(
+  connection: NatsConnection,
+  after: bigint,
+  events: readonly EventEnvelope[],
+): Promise<SentEvents> {
   const stream = jetstream(connection);
   const outcomes = await Promise.allSettled(
     events.map((event, index) => {
@@ -96,24 +90,27 @@ async function publishChain(connection: NatsConnection, events: readonly EventEn
       return stream.publish(subjectOf(event), JSON.stringify(event), {
         msgID: event.id,
         timeout: REQUEST_TIMEOUT_MS,
-        ...(before === undefined ? {} : { expect: { lastMsgID: before.id } }),
+        expect: before === undefined ? { lastSequence: Number(after) } : { lastMsgID: before.id },
       });
     }),
   );
   const ids: string[] = [];
-  let lastSequence = 0n;
+  let lastSequence = after;
   for (const [index, outcome] of outcomes.entries()) {
-    if (outcome.status === "rejected") return { ids, lastSequence, failure: outcome.reason };
+    if (outcome.status === "rejected") {
+      const failure: unknown = outcome.reason;
+      return { ids, lastSequence, failure, isOutOfTurn: isOutOfTurn(failure) };
+    }
     ids.push(events[index]?.id ?? "");
     if (BigInt(outcome.value.seq) > lastSequence) lastSequence = BigInt(outcome.value.seq);
   }
-  return { ids, lastSequence };
+  return { ids, lastSequence, isOutOfTurn: false };
 }
 
-/** "wrong last msg ID": https://github.com/nats-io/nats-server/blob/main/server/errors.json */
-const WRONG_LAST_MESSAGE_ID = 10070;
+/** "wrong last msg ID" and "wrong last sequence": https://github.com/nats-io/nats-server/blob/main/server/errors.json */
+const OUT_OF_TURN: readonly number[] = [10070, 10071];
 const isOutOfTurn = (failure: unknown): boolean =>
-  failure instanceof JetStreamApiError && failure.apiError().err_code === WRONG_LAST_MESSAGE_ID;
+  failure instanceof JetStreamApiError && OUT_OF_TURN.includes(failure.apiError().err_code);
 
 const subjectOf = ({ subject, data }: EventEnvelope): string =>
   `${EVENT_SUBJECT_PREFIX}${subject}.${partitionOf(laneOf(subject, data))}`;

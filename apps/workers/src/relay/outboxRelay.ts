@@ -8,14 +8,25 @@ import type { JobOrder, PushBus, Queues } from "@tollgate/messaging";
 import { ensureEventStream, publishEvents, readEventStream } from "@tollgate/messaging";
 import { SpanKind, withSpans } from "@tollgate/telemetry";
 import { jobNamed } from "../jobCatalogue.ts";
-import type { OutboxKind, OutboxRow } from "./outboxRows.ts";
-import { beginTerm, findHead, mendStream, readUnsent, stampSent, toEnvelope } from "./outboxRows.ts";
+import type { OutboxKind, OutboxRow, StreamTail } from "./outboxRows.ts";
+import {
+  beginTerm,
+  findHead,
+  mendStream,
+  readUnsent,
+  stampEnqueued,
+  stampPublished,
+  toEnvelope,
+} from "./outboxRows.ts";
 
 /**
  * Sends what committed transactions have to say: events to JetStream, jobs to the queues. It reads unsent rows in order,
  * sends them in order and stamps them. One relay leads and the others look on; what the leader does is this:
- * its term is counted in the database, and rows that were read when a later term had begun are not sent; a batch on its way
- * is a chain that the stream takes only while nobody else's message comes between.
+ * its term is counted in the database, and rows that were read when a later term had begun are not sent.
+ *
+ * Whoever sends knows where the stream ends. A batch is a chain behind that end, which the stream takes only while nobody
+ * else's message comes between, and it counts as sent only if the database still knows of the same end. So a relay that was
+ * held up can put nothing into a stream that has lost what comes before.
  *
  * The others stand in whenever sending does not go on: etcd is away, so nobody can lead, or the same row has been the next
  * for a while, so whoever leads is dead or cut off. Then several may send the same rows. The stream, the queues and the
@@ -57,7 +68,8 @@ export class OutboxRelay {
   readonly #stopping = new AbortController();
   readonly #heads = new Map<OutboxKind, { readonly id: string | undefined; readonly sinceMs: number }>();
   #term: Promise<bigint> | undefined;
-  #isStreamReady = false;
+  /** Where the stream ends; undefined as long as it has not been looked at. */
+  #tail: StreamTail | undefined;
   #mendedAtMs = Number.NEGATIVE_INFINITY;
   #beatAtMs = 0;
   #running: Promise<unknown> | undefined;
@@ -69,7 +81,7 @@ export class OutboxRelay {
   start(): void {
     // A server that was restarted may have lost what it had acknowledged.
     this.#options.bus.onConnected(() => {
-      this.#isStreamReady = false;
+      this.#tail = undefined;
     });
     // Each kind by itself: events that wait for NATS must not stand in the way of jobs, nor jobs that wait for Redis.
     this.#running = Promise.all([this.#run("event"), this.#run("job")]);
@@ -86,13 +98,14 @@ export class OutboxRelay {
     while (!signal.aborted) {
       try {
         if (kind === "event") await this.#prepareStream();
+        const isFlowing = kind === "event" && this.#tail !== undefined;
         const isSending = leadership.isLeader() || !leadership.isSettled();
         const sent = isSending ? await this.#send(kind) : await this.#standBy(kind);
-        if (kind === "event") this.#beat();
+        if (isFlowing) this.#beat();
         if (sent < ROWS_MAX) await delay(isSending ? POLL_MS : WATCH_MS, signal);
       } catch (error) {
         logger.warn({ err: error, kind }, "the outbox cannot be sent; trying again");
-        if (kind === "event") this.#isStreamReady = false;
+        if (kind === "event") this.#tail = undefined;
         await delay(PAUSE_AFTER_FAILURE_MS, signal);
       }
     }
@@ -128,14 +141,16 @@ export class OutboxRelay {
   }
 
   async #sendSome(kind: OutboxKind, term: bigint | undefined): Promise<number> {
-    const { connection } = this.#options.bus;
-    if (kind === "event" && (connection === undefined || !this.#isStreamReady)) return 0;
+    const tail = this.#tail;
+    if (kind === "event" && (this.#options.bus.connection === undefined || tail === undefined)) return 0;
     const rows = await readUnsent(this.#options.database, kind, ROWS_MAX);
     if (rows.length === 0 || !this.#maySend(rows, term)) return 0;
     const system = kind === "event" ? "nats" : "bullmq";
     const messages = rows.map(({ name, traceparent }) => ({ name: `send ${name}`, traceparent }));
     const options = { kind: SpanKind.PRODUCER, attributes: { "messaging.system": system } };
-    await withSpans(messages, options, () => (kind === "event" ? this.#publish(rows) : this.#enqueue(rows)));
+    await withSpans(messages, options, () =>
+      tail !== undefined && kind === "event" ? this.#publish(rows, tail) : this.#enqueue(rows),
+    );
     return rows.length;
   }
 
@@ -147,13 +162,17 @@ export class OutboxRelay {
     return false;
   }
 
-  async #publish(rows: readonly OutboxRow[]): Promise<void> {
+  async #publish(rows: readonly OutboxRow[], tail: StreamTail): Promise<void> {
     const { bus, database, clock } = this.#options;
     const { connection } = bus;
     if (connection === undefined) throw new Error("NATS is not connected");
-    const { ids, lastSequence, failure } = await publishEvents(connection, rows.map(toEnvelope));
-    if (ids.length > 0) await stampSent(database, clock, ids, lastSequence);
-    if (failure !== undefined) throw failure;
+    const sent = await publishEvents(connection, tail.lastSequence, rows.map(toEnvelope));
+    const { ids, lastSequence, failure } = sent;
+    const isNoted = ids.length === 0 || (await stampPublished(database, clock, ids, tail, lastSequence));
+    if (failure !== undefined && !sent.isOutOfTurn) throw failure;
+    // Where it ends otherwise than was thought, it is looked at again.
+    const next = isNoted && failure === undefined ? { created: tail.created, lastSequence } : undefined;
+    if (this.#tail === tail) this.#tail = next;
   }
 
   /** Queues each get theirs at once, in order. */
@@ -179,7 +198,7 @@ export class OutboxRelay {
         done.push(...ids);
       }),
     );
-    if (done.length > 0) await stampSent(database, clock, done, 0n);
+    if (done.length > 0) await stampEnqueued(database, clock, done);
     const failure = outcomes.find((outcome) => outcome.status === "rejected");
     if (failure?.status === "rejected") throw failure.reason;
   }
@@ -208,25 +227,27 @@ export class OutboxRelay {
     return { definition, data: parsed.data, options: { id: id ?? row.id, keep: id === undefined, origin } };
   }
 
-  /** Makes the stream, and has sent again what it has lost. Without NATS there is nothing to do. */
+  /** Looks where the stream ends, makes it if it is not there, and has sent again what it has lost. */
   async #prepareStream(): Promise<void> {
     const { bus, clock, database, logger } = this.#options;
     const { connection } = bus;
     const nowMs = clock.nowMs();
-    if (connection === undefined || (this.#isStreamReady && nowMs - this.#mendedAtMs < MEND_MS)) return;
-    const requeued = await mendStream(database, clock, {
+    if (connection === undefined || (this.#tail !== undefined && nowMs - this.#mendedAtMs < MEND_MS)) return;
+    const mended = await mendStream(database, clock, {
       read: () => readEventStream(connection),
       ensure: () => ensureEventStream(connection),
     });
-    if (requeued > 0) logger.error({ events: requeued }, "the stream has lost events; they are sent again");
+    this.#tail = mended?.tail;
+    if (mended === undefined) return;
     this.#mendedAtMs = nowMs;
-    this.#isStreamReady = true;
+    if (mended.requeued > 0)
+      logger.error({ events: mended.requeued }, "the stream has lost events; they are sent again");
   }
 
   #beat(): void {
     const { bus, clock } = this.#options;
     const nowMs = clock.nowMs();
-    if (nowMs - this.#beatAtMs < HEARTBEAT_MS || !this.#isStreamReady) return;
+    if (nowMs - this.#beatAtMs < HEARTBEAT_MS) return;
     this.#beatAtMs = nowMs;
     bus.publish(PUSH_SUBJECTS.heartbeat, { at: nowMs });
   }

@@ -1,5 +1,5 @@
 import type { EventEnvelope } from "@tollgate/contracts";
-import type { Database } from "@tollgate/db";
+import type { Database, SqlTransaction } from "@tollgate/db";
 import { withSqlTransaction } from "@tollgate/db";
 import type { Clock } from "@tollgate/kernel";
 import type { StreamState } from "@tollgate/messaging";
@@ -40,25 +40,51 @@ export async function findHead(database: Database, kind: OutboxKind): Promise<st
   return row?.id;
 }
 
-/** Notes what was sent and how far the stream has come with it. True whoever says it, so no term is asked for. */
-export async function stampSent(
+/** How far which stream has come, as far as it is known; what is sent goes right behind it or not at all. */
+export interface StreamTail {
+  /** When the stream was made: another one has another end. */
+  readonly created: string;
+  readonly lastSequence: bigint;
+}
+
+/** Notes which jobs are with the queues. */
+export async function stampEnqueued(database: Database, clock: Clock, ids: readonly string[]): Promise<void> {
+  await withSqlTransaction(database, async (sql) => void (await stamp(sql, clock, ids)), STAMPING);
+}
+
+/**
+ * Notes which events were sent, and that the stream has come from one end to the next. If the database knows of another
+ * end, somebody has found meanwhile that the stream lost something, or has sent behind that end himself: what was sent may
+ * be gone, so nothing is noted. @returns whether it was noted
+ */
+export async function stampPublished(
   database: Database,
   clock: Clock,
   ids: readonly string[],
+  from: StreamTail,
   lastSequence: bigint,
-): Promise<void> {
-  await withSqlTransaction(
+): Promise<boolean> {
+  return withSqlTransaction(
     database,
     async (sql) => {
-      await sql`update outbox set sent_at = ${clock.now()} where id = any(${[...ids]}) and sent_at is null`;
-      if (lastSequence === 0n) return;
-      await sql`
-        update relay_terms set stream_sequence = greatest(stream_sequence, ${lastSequence.toString()})
-        where name = ${RELAY}`;
+      // First, because whoever mends the stream begins with this row and waits for its lock.
+      const moved = await sql`
+        update relay_terms set stream_sequence = ${lastSequence.toString()}
+        where name = ${RELAY} and stream_created = ${from.created} and stream_sequence = ${from.lastSequence.toString()}
+        returning name`;
+      if (moved.length === 0) return false;
+      await stamp(sql, clock, ids);
+      return true;
     },
-    // The rows are named by their ids, and each change is right whatever else has changed.
-    { isIdempotent: true, isLockingItsRows: true },
+    // A second time it finds another end and notes nothing: then the events are sent again.
+    STAMPING,
   );
+}
+
+const STAMPING = { isIdempotent: true, isLockingItsRows: true } as const;
+
+async function stamp(sql: SqlTransaction, clock: Clock, ids: readonly string[]): Promise<void> {
+  await sql`update outbox set sent_at = ${clock.now()} where id = any(${[...ids]}) and sent_at is null`;
 }
 
 /** Begins a new term and ends the one before. The database counts them itself, so they grow whatever becomes of etcd. */
@@ -81,34 +107,67 @@ export interface EventStreamPort {
  * Makes the stream, and compares it with what is known to have been sent to it. If it is gone, another one, or behind, the
  * events that it may have lost are sent again: those since its last message, or all that it would still keep. They are back
  * in the outbox before the stream is there, so that nothing newer goes before them. Consumers know by their ids the ones
- * that had reached them. @returns how many are sent again
+ * that had reached them. @returns the stream's end, or undefined if somebody else is mending it: then look again
  */
-export async function mendStream(database: Database, clock: Clock, stream: EventStreamPort): Promise<number> {
+export async function mendStream(
+  database: Database,
+  clock: Clock,
+  stream: EventStreamPort,
+): Promise<{ readonly tail: StreamTail; readonly requeued: number } | undefined> {
   // What is known comes first: what is sent meanwhile must not look like something that the stream lacks.
-  const [known] = await database.sql<{ stream_created: string | null; stream_sequence: string }[]>`
-    select stream_created, stream_sequence from relay_terms where name = ${RELAY}`;
+  const known = await readKnown(database);
   const found = await stream.read();
-  const isSame = found !== undefined && known?.stream_created === found.created;
-  if (isSame && found.lastSequence >= BigInt(known.stream_sequence)) {
+  const isSame = found !== undefined && known?.created === found.created;
+  if (isSame && found.lastSequence >= known.lastSequence) {
     await stream.ensure();
-    return 0;
+    const isKnown = found.lastSequence === known.lastSequence || (await moveTail(database, known, found));
+    return isKnown ? { tail: tailOf(found), requeued: 0 } : undefined;
   }
   let requeued = 0;
-  if (known?.stream_created != null) {
+  if (known !== undefined) {
+    // From here on nobody can note that the lost stream has something; and whoever finds this mark knows that all may lack.
+    const torn = { created: TORN, lastSequence: 0n };
+    if (!(await moveTail(database, known, torn))) return undefined;
     const keptMs = clock.nowMs() - EVENT_RETENTION_DAYS * DAY_MS;
     const lastMs = isSame && found.lastAt !== undefined ? found.lastAt.getTime() - DUPLICATE_WINDOW_MS : keptMs;
     const since = new Date(Math.max(keptMs, lastMs));
     for (let batch = REQUEUE_ROWS_MAX; batch === REQUEUE_ROWS_MAX; requeued += batch) {
       batch = await requeueSome(database, since);
     }
+    const made = await stream.ensure();
+    return (await moveTail(database, torn, made)) ? { tail: tailOf(made), requeued } : undefined;
   }
   const made = await stream.ensure();
-  await database.sql`
+  const first = await database.sql`
     insert into relay_terms (name, term, holder, began_at, stream_created, stream_sequence)
     values (${RELAY}, 0, '', ${clock.now()}, ${made.created}, ${made.lastSequence.toString()})
     on conflict (name) do update
-      set stream_created = excluded.stream_created, stream_sequence = excluded.stream_sequence`;
-  return requeued;
+      set stream_created = excluded.stream_created, stream_sequence = excluded.stream_sequence
+      where relay_terms.stream_created is null
+    returning name`;
+  return first.length > 0 ? { tail: tailOf(made), requeued: 0 } : undefined;
+}
+
+/** Stands in place of the stream's birth while what it may have lost is put back. */
+const TORN = "torn";
+
+const tailOf = ({ created, lastSequence }: StreamTail): StreamTail => ({ created, lastSequence });
+
+/** The end of the stream as the database has it; undefined before the first one. */
+async function readKnown(database: Database): Promise<StreamTail | undefined> {
+  const [row] = await database.sql<{ stream_created: string | null; stream_sequence: string }[]>`
+    select stream_created, stream_sequence from relay_terms where name = ${RELAY}`;
+  if (row === undefined || row.stream_created === null) return undefined;
+  return { created: row.stream_created, lastSequence: BigInt(row.stream_sequence) };
+}
+
+/** @returns false if the end that is known has become another meanwhile */
+async function moveTail(database: Database, from: StreamTail, to: StreamTail): Promise<boolean> {
+  const moved = await database.sql`
+    update relay_terms set stream_created = ${to.created}, stream_sequence = ${to.lastSequence.toString()}
+    where name = ${RELAY} and stream_created = ${from.created} and stream_sequence = ${from.lastSequence.toString()}
+    returning name`;
+  return moved.length > 0;
 }
 
 async function requeueSome(database: Database, since: Date): Promise<number> {
