@@ -24,6 +24,8 @@ export interface GuardedCommand {
   readonly logFile: string;
   /** Receives the output as well, one line at a time. Without it the program writes to the file by itself. */
   readonly onLine?: (line: string) => void;
+  /** Of a program with `onLine`: which of its lines the file keeps; all when not said. */
+  readonly isKept?: (line: string) => boolean;
 }
 
 export type Guard = "pdeathsig" | "watchdog";
@@ -60,7 +62,7 @@ export function spawnGuarded(command: GuardedCommand, guard?: Guard): RunningPro
       ...(command.user && chosen === "watchdog" ? command.user : {}),
     });
     const running = new RunningProcess(child, command.file);
-    if (command.onLine) copyLines(child, command.logFile, command.onLine);
+    if (command.onLine) copyLines(child, command.logFile, command.onLine, command.isKept);
     if (chosen === "watchdog") attachWatchdog(child, running.pid, command.deathSignal);
     return running;
   } finally {
@@ -68,14 +70,19 @@ export function spawnGuarded(command: GuardedCommand, guard?: Guard): RunningPro
   }
 }
 
-function copyLines(child: ChildProcess, logFile: string, onLine: (line: string) => void): void {
+function copyLines(
+  child: ChildProcess,
+  logFile: string,
+  onLine: (line: string) => void,
+  isKept: (line: string) => boolean = () => true,
+): void {
   const file = createWriteStream(logFile, { flags: "a" });
   // A full disk costs the log, not the program.
   file.on("error", (error) => process.emitWarning(error));
   for (const stream of [child.stdout, child.stderr]) {
     if (!stream) continue;
     createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on("line", (line) => {
-      file.write(`${line}\n`);
+      if (isKept(line)) file.write(`${line}\n`);
       onLine(line);
     });
   }

@@ -77,7 +77,13 @@ export async function planProduct(place: ProductPlace): Promise<Product> {
     gatewayUrls,
     exampleUrls: Object.fromEntries([...examplePorts].map(([name, port]) => [name, urlOf(port)])),
     migrate: { name: "migrate", entry: "packages/db/src/migrate.main.ts", env: common },
-    seed: { name: "seed", entry: "apps/api/src/seed.main.ts", env: { ...common, ...mail, ...seedEnv(secrets) } },
+    seed: {
+      name: "seed",
+      entry: "apps/api/src/seed.main.ts",
+      env: { ...common, ...mail, ...seedEnv(secrets) },
+      // What it made has passwords and a key.
+      isLog: (line) => !line.startsWith('{"admin"'),
+    },
     api: {
       name: "api",
       entry: "apps/api/src/main.ts",

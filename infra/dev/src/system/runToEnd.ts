@@ -9,6 +9,8 @@ export interface Task {
   readonly name: string;
   readonly entry: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Which of its lines are a log. The others are for the caller alone. */
+  readonly isLog?: (line: string) => boolean;
 }
 
 /**
@@ -25,6 +27,7 @@ export async function runToEnd(task: Task, place: ProgramPlace, signal?: AbortSi
     logFile: path.join(place.logDir, `${task.name}.log`),
     deathSignal: "SIGKILL",
     onLine: (line) => lines.push(line),
+    ...(task.isLog === undefined ? {} : { isKept: task.isLog }),
   });
   const abort = (): void => running.signal("SIGKILL");
   signal?.addEventListener("abort", abort, { once: true });
