@@ -1,5 +1,5 @@
 import { createTollgateClient } from "@tollgate/client";
-import type { LiveUsage } from "@tollgate/contracts";
+import type { LiveUsage, Session } from "@tollgate/contracts";
 import { PUSH_SUBJECTS } from "@tollgate/contracts";
 import { newId, silentLogger } from "@tollgate/kernel";
 import { PushBus } from "@tollgate/messaging";
@@ -8,7 +8,7 @@ import { testUrls } from "@tollgate/testing";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { mustCallRest } from "../test/callRest.ts";
 import type { Person, Tenant } from "../test/tenant.ts";
-import { createOperator, createTenant, openIncident, publishWeather, signIn } from "../test/tenant.ts";
+import { createCustomer, createOperator, createTenant, openIncident, publishWeather, signIn } from "../test/tenant.ts";
 import type { TestApi } from "../test/testApi.ts";
 import { startTestApi } from "../test/testApi.ts";
 
@@ -65,10 +65,18 @@ async function fold(count: number, on: TestApi = api): Promise<void> {
 }
 
 /** A stream over plain HTTP, read as it comes. */
-async function openStream(token: string | undefined, headers: Record<string, string> = {}, on: TestApi = api) {
+const openStream = (token: string | undefined, headers: Record<string, string> = {}, on: TestApi = api) =>
+  openStreamOf(`usage/live?projectId=${tenant.ids["prj"]}`, token, headers, on);
+
+async function openStreamOf(
+  path: string,
+  token: string | undefined,
+  headers: Record<string, string> = {},
+  on: TestApi = api,
+) {
   const closing = new AbortController();
   onTestFinished(() => closing.abort());
-  const response = await fetch(`${on.url}/rest/usage/live?projectId=${tenant.ids["prj"]}`, {
+  const response = await fetch(`${on.url}/rest/${path}`, {
     headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...headers },
     signal: closing.signal,
   });
@@ -151,6 +159,36 @@ describe("a stream ends within a second when its caller", () => {
     await expect.poll(() => seen.isOver, WITHIN_A_SECOND).toBe(true);
   });
 
+  test("is banned, or revokes the session, whatever the stream is about", async () => {
+    const paths = ["notifications/live", `balance/live?billingAccountId=${tenant.ids["ba"]}`];
+    const { token, customerId } = await signIn(api, tenant.people.neighbour);
+    const watched = await Promise.all(paths.map((path) => openStreamOf(path, token)));
+    const another = await signIn(api, tenant.people.neighbour);
+    const revoked = await openStreamOf("notifications/live", another.token);
+    for (const { seen } of [...watched, revoked]) await expect.poll(() => seen.text, SOON).toContain("data: ");
+    const { items } = await mustCallRest<{ items: Session[] }>(api.url, "customers.listSessions", {}, another.token);
+    const current = items.find(({ isCurrent }) => isCurrent);
+    await mustCallRest(api.url, "customers.revokeSession", { id: current?.id }, token);
+    await expect.poll(() => revoked.seen.isOver, WITHIN_A_SECOND).toBe(true);
+    expect(watched.map(({ seen }) => seen.isOver)).toEqual([false, false]);
+    await mustCallRest(api.url, "customers.ban", { id: customerId, reason: "Misuse" }, operator.token);
+    await expect.poll(() => watched.every(({ seen }) => seen.isOver), WITHIN_A_SECOND).toBe(true);
+    for (const { seen } of watched) expect(seen.text).toMatch(/event: problem\ndata: .*"code":"session_ended"/);
+  });
+
+  test("administers the billing account no more", async () => {
+    const billingAccountId = tenant.ids["ba"];
+    const owner = await signIn(api, tenant.people.owner);
+    const admin = await createCustomer(api, `admin.${newId("job").slice(4).toLowerCase()}@live.test`);
+    await mustCallRest(api.url, "billing.addAdmin", { billingAccountId, email: admin.email }, owner.token);
+    const { seen } = await openStreamOf(`balance/live?billingAccountId=${billingAccountId}`, admin.token);
+    await expect.poll(() => seen.text, SOON).toContain("data: ");
+    const { customerId } = admin;
+    await mustCallRest(api.url, "billing.removeAdmin", { billingAccountId, customerId }, owner.token);
+    await expect.poll(() => seen.isOver, WITHIN_A_SECOND).toBe(true);
+    expect(seen.text).toMatch(/event: problem\ndata: .*"code":"billing_account_not_found"/);
+  });
+
   test("is no member any more", async () => {
     const { token, customerId } = await signIn(api, tenant.people.admin);
     const { seen } = await openStream(token);
@@ -159,6 +197,36 @@ describe("a stream ends within a second when its caller", () => {
     await mustCallRest(api.url, "projects.removeMember", { projectId: tenant.ids["prj"], customerId }, owner.token);
     await expect.poll(() => seen.isOver, WITHIN_A_SECOND).toBe(true);
     expect(seen.text).toMatch(/event: problem\ndata: .*"code":"project_not_found"/);
+  });
+});
+
+describe("what an operator sees through the eyes of a customer", () => {
+  const impersonate = async (token: string) => {
+    const input = { customerId: tenant.people.viewer.customerId, reason: "A test" };
+    const seen = await mustCallRest<{ accessToken: string }>(api.url, "admin.impersonate", input, token);
+    const stream = await openStreamOf("notifications/live", seen.accessToken);
+    await expect.poll(() => stream.seen.text, SOON).toContain("data: ");
+    return stream.seen;
+  };
+
+  test("goes on while the operator is signed in, and ends within a second of that", async () => {
+    const lasting = await impersonate(operator.token);
+    // Those who are still there are looked at each time.
+    for (let round = 1; round <= 2; round += 1) {
+      const { token } = await signIn(api, operator);
+      const seen = await impersonate(token);
+      await mustCallRest(api.url, "customers.logout", undefined, token);
+      await expect.poll(() => seen.isOver, WITHIN_A_SECOND).toBe(true);
+      expect(seen.text).toMatch(/event: problem\ndata: .*"code":"session_ended"/);
+    }
+    expect(lasting.isOver).toBe(false);
+  });
+
+  test("ends when the quarter of an hour is over, however late it was opened", async () => {
+    const seen = await impersonate((await signIn(api, operator)).token);
+    api.clock.advanceMs(15 * 60_000);
+    await expect.poll(() => seen.isOver, WITHIN_A_SECOND).toBe(true);
+    operator = await signIn(api, operator);
   });
 });
 

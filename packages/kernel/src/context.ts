@@ -12,6 +12,8 @@ export type Actor =
       readonly isOperator: boolean;
       /** The operator who looks through the customer's eyes. Such an actor changes nothing. */
       readonly impersonatedBy?: string;
+      /** When looking so is over, whatever was opened before; milliseconds since the epoch. */
+      readonly impersonatedUntilMs?: number;
     }
   | { readonly kind: "service"; readonly service: string }
   | { readonly kind: "system"; readonly task: string };

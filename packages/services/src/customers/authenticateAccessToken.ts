@@ -71,7 +71,7 @@ export class AccessTokenAuthenticator {
   }
 
   async #check(token: string, entry: Entry): Promise<CustomerActor> {
-    const { customerId, sessionId, impersonatedBy } = entry.claims;
+    const { customerId, sessionId, impersonatedBy, expiresAtMs } = entry.claims;
     const askedAt = this.#options.clock.now();
     const row = await retryRead(() => this.#findHolder(impersonatedBy ?? customerId, sessionId, askedAt));
     const isStanding =
@@ -83,7 +83,10 @@ export class AccessTokenAuthenticator {
     entry.actor =
       impersonatedBy === undefined
         ? { kind: "customer", customerId, sessionId, isOperator: row.is_operator }
-        : { kind: "customer", customerId, sessionId, isOperator: false, impersonatedBy };
+        : {
+            ...{ kind: "customer", customerId, sessionId, isOperator: false },
+            ...{ impersonatedBy, impersonatedUntilMs: expiresAtMs },
+          };
     entry.checkedAtMs = askedAt.getTime();
     return entry.actor;
   }

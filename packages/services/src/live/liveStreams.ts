@@ -1,9 +1,9 @@
 import type { Database } from "@tollgate/db";
-import { retryRead } from "@tollgate/db";
 import type { Actor, Clock, Logger } from "@tollgate/kernel";
 import { actorName, newId, TollgateError, unauthorized, unavailable } from "@tollgate/kernel";
 import type { LivePaces, LiveTopic, NewsSource } from "./liveTopics.ts";
 import { LiveTopics } from "./liveTopics.ts";
+import { checkStanding } from "./standingCallers.ts";
 
 /**
  * Streams that stay open: how many somebody may have, and whether they still may. Who opened a stream is asked for again
@@ -163,16 +163,13 @@ export class LiveStreams {
     );
     if (streams.length === 0) return;
     const { database, clock } = this.#options;
-    const sessionIds = [...new Set(streams.map(({ actor }) => actor.sessionId))];
-    const rows = await retryRead(
-      () => database.sql<{ id: string; is_operator: boolean }[]>`
-        select s.id, c.is_operator from sessions s join customers c on c.id = s.customer_id
-        where s.id = any(${sessionIds}) and s.revoked_at is null and s.expires_at > ${clock.now()}
-          and c.status = 'verified' and c.deleted_at is null`,
+    const isStanding = await checkStanding(
+      database,
+      clock,
+      streams.map(({ actor }) => actor),
     );
-    const isOperator = new Map(rows.map((row) => [row.id, row.is_operator]));
     for (const { stream, actor } of streams) {
-      if (isOperator.get(actor.sessionId) === actor.isOperator) continue;
+      if (isStanding(actor)) continue;
       stream.ending.abort(unauthorized("This session has ended: sign in again", { reason: "session_ended" }));
     }
   }
