@@ -86,6 +86,27 @@ describe("shipping a living run", () => {
     expect(shipper.unfolded).toBe(2);
   });
 
+  it("lets calls gather after a fold as well, unless they make a full batch", async () => {
+    const shipper = openShipper();
+    write(1, line(0, 1));
+    shipper.notify();
+    await pass(10);
+    write(1, lines(0, 2, 3));
+    await pass(2);
+    shipper.onFolded(`${RUN}/0`, 1);
+    expect(sent).toHaveLength(1);
+    await pass(10);
+    expect(sent[1]).toMatchObject({ sequence: 2, records: ["2 call_2", "3 call_3"].join(RECORD_SEPARATOR) });
+    write(1, lines(0, 4, 2_003) + line(1, 1));
+    shipper.notify();
+    await pass(10);
+    shipper.onFolded(`${RUN}/0`, 3);
+    expect(sent.slice(2).map(({ source, sequence }) => [source, sequence])).toEqual([
+      [`${RUN}/1`, 1],
+      [`${RUN}/0`, 4],
+    ]);
+  });
+
   it("sends a batch again when it hears nothing, until the database says that it is folded", async () => {
     const shipper = openShipper();
     write(1, line(0, 1));

@@ -25,7 +25,10 @@ export interface ShipperPorts {
 export interface ShippingPace {
   /** Most calls of one batch. */
   readonly batchCallsMax: number;
-  /** Calls gather this long before a batch leaves, so that a quiet gateway does not make a job of every call. */
+  /**
+   * Calls gather this long before a batch leaves, unless it is full: what a batch costs the gateway, the queue and the
+   * worker hardly depends on how many calls are in it.
+   */
   readonly gatherMs: number;
 }
 
@@ -146,7 +149,16 @@ export class SpoolShipper {
     partition.batch = undefined;
     partition.folded = batch.last;
     this.#dropFolded();
-    this.#pump();
+    // What came meanwhile has not gathered for long when the fold was quick; without a batch under way nothing else wakes it.
+    if (this.#isDue(partition, batch)) this.#pump();
+    else this.notify();
+  }
+
+  /** Whether the next batch of a partition may follow one that is folded. */
+  #isDue(partition: Partition, folded: Batch): boolean {
+    const { batchCallsMax, gatherMs } = this.#options.pace;
+    const isFull = partition.records.length - partition.head >= batchCallsMax;
+    return isFull || this.#options.clock.nowMs() - folded.sentAtMs >= gatherMs || this.#onEmpty.length > 0;
   }
 
   /** Resolves when every call of the run is folded; for a run that has ended, and for draining. */
