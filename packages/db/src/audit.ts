@@ -1,4 +1,5 @@
 import { actorName, isReadOnly, newId, readOnly } from "@tollgate/kernel";
+import { insertRows } from "./insertRows.ts";
 import { auditLog } from "./schema/admin.ts";
 import type { DbContext } from "./transaction.ts";
 
@@ -17,9 +18,22 @@ export interface AuditEntry {
  * @throws TollgateError FORBIDDEN `impersonation_is_read_only`
  */
 export async function writeAudit(ctx: DbContext, entry: AuditEntry): Promise<void> {
+  await ctx.db.insert(auditLog).values(rowOf(ctx, entry));
+}
+
+/** The same for many mutations of one transaction, by one statement. @throws TollgateError as {@link writeAudit} */
+export async function writeAudits(ctx: DbContext, entries: readonly AuditEntry[]): Promise<void> {
+  await insertRows(
+    ctx.db,
+    auditLog,
+    entries.map((entry) => rowOf(ctx, entry)),
+  );
+}
+
+function rowOf(ctx: DbContext, entry: AuditEntry): typeof auditLog.$inferInsert {
   if (!ctx.isInTransaction) throw new Error(`${entry.action} must be audited inside its transaction`);
   if (isReadOnly(ctx.actor)) throw readOnly();
-  await ctx.db.insert(auditLog).values({
+  return {
     id: newId("audit"),
     actor: actorName(ctx.actor),
     action: entry.action,
@@ -29,7 +43,7 @@ export async function writeAudit(ctx: DbContext, entry: AuditEntry): Promise<voi
     requestId: ctx.requestId,
     ip: ctx.ip ?? null,
     createdAt: ctx.clock.now(),
-  });
+  };
 }
 
 /** JSON has no bigint: amounts are kept as decimal strings. */

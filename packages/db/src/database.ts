@@ -2,6 +2,7 @@ import { connect } from "node:net";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import { drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
+import { ARRAY_TYPES } from "./arrayTypes.ts";
 import { retryConflicts } from "./retryConflicts.ts";
 
 /** Drizzle over one connection pool, or over one transaction. */
@@ -43,6 +44,8 @@ export function createDatabase(options: DatabaseOptions): Database {
   const open = (): Sql =>
     postgres(options.url, {
       max: options.connectionsMax ?? 10,
+      fetch_types: false,
+      types: ARRAY_TYPES,
       connect_timeout: 5,
       backoff: (retries) => Math.min(0.05 * 2 ** retries, 1),
       connection: {

@@ -1,5 +1,6 @@
 import type { AnyEventDefinition, AnyJobDefinition, EventData, JobData } from "@tollgate/contracts";
 import { actorName, newId } from "@tollgate/kernel";
+import { insertRows } from "./insertRows.ts";
 import { inbox, outbox } from "./schema/messages.ts";
 import type { DbContext } from "./transaction.ts";
 
@@ -12,7 +13,24 @@ export async function appendEvent<Definition extends AnyEventDefinition>(
   definition: Definition,
   data: EventData<Definition>,
 ): Promise<void> {
-  await append(ctx, newId("event"), "event", definition.subject, definition.version, definition.schema.parse(data));
+  assertInTransaction(ctx, definition.subject);
+  await ctx.db.insert(outbox).values(eventRow(ctx, definition, data));
+}
+
+/** An event that is announced together with others: what {@link appendEvents} takes. */
+export interface Announcement<Definition extends AnyEventDefinition = AnyEventDefinition> {
+  readonly definition: Definition;
+  readonly data: EventData<Definition>;
+}
+
+/** The same for many events, in their order, by one statement. @throws Error as {@link appendEvent} */
+export async function appendEvents(ctx: DbContext, announcements: readonly Announcement[]): Promise<void> {
+  for (const { definition } of announcements) assertInTransaction(ctx, definition.subject);
+  await insertRows(
+    ctx.db,
+    outbox,
+    announcements.map(({ definition, data }) => eventRow(ctx, definition, data)),
+  );
 }
 
 /**
@@ -24,31 +42,36 @@ export async function appendJob<Definition extends AnyJobDefinition>(
   definition: Definition,
   data: JobData<Definition>,
 ): Promise<void> {
-  await append(ctx, newId("job"), "job", definition.name, 1, definition.schema.parse(data));
+  assertInTransaction(ctx, definition.name);
+  const payload = definition.schema.parse(data);
+  await ctx.db
+    .insert(outbox)
+    .values(rowOf(ctx, { id: newId("job"), kind: "job", name: definition.name, version: 1, payload }));
 }
 
-async function append(
-  ctx: DbContext,
-  id: string,
-  kind: "event" | "job",
-  name: string,
-  version: number,
-  payload: Record<string, unknown>,
-): Promise<void> {
+function assertInTransaction(ctx: DbContext, name: string): void {
   if (!ctx.isInTransaction) throw new Error(`${name} must be appended inside the transaction it speaks of`);
-  await ctx.db.insert(outbox).values({
-    id,
-    kind,
-    name,
-    version,
-    payload,
-    actor: actorName(ctx.actor),
-    requestId: ctx.requestId,
-    traceparent: ctx.traceparent ?? null,
-    createdAt: ctx.clock.now(),
-    ordinal: nextOrdinal(),
-  });
 }
+
+const eventRow = (
+  ctx: DbContext,
+  { subject: name, version, schema }: AnyEventDefinition,
+  data: unknown,
+): OutboxInsert => rowOf(ctx, { id: newId("event"), kind: "event", name, version, payload: schema.parse(data) });
+
+type OutboxInsert = typeof outbox.$inferInsert;
+
+const rowOf = (
+  ctx: DbContext,
+  what: Pick<OutboxInsert, "id" | "kind" | "name" | "version" | "payload">,
+): OutboxInsert => ({
+  ...what,
+  actor: actorName(ctx.actor),
+  requestId: ctx.requestId,
+  traceparent: ctx.traceparent ?? null,
+  createdAt: ctx.clock.now(),
+  ordinal: nextOrdinal(),
+});
 
 let lastOrdinal = 0;
 

@@ -23,9 +23,6 @@ export interface TransactionOptions {
   /** Doing the work twice has the effect of doing it once, so it is repeated after a COMMIT without an answer. */
   readonly isIdempotent?: boolean;
   readonly attemptsMax?: number;
-}
-
-export interface SqlTransactionOptions extends TransactionOptions {
   /**
    * READ COMMITTED instead of SERIALIZABLE: only for a transaction that locks every row it decides on, in the order that
    * all others do (docs/decisions/0017-leases-and-the-fold-lock-their-rows.md).
@@ -51,7 +48,7 @@ export async function withTransaction<Ctx extends DbContext, Result>(
 export async function withSqlTransaction<Result>(
   database: Database,
   fn: (sql: SqlTransaction) => Promise<Result>,
-  options: SqlTransactionOptions = {},
+  options: TransactionOptions = {},
 ): Promise<Result> {
   return retryTransaction(database.sql, fn, options);
 }
@@ -69,7 +66,7 @@ export async function retryRead<Result>(read: () => Promise<Result>, attemptsMax
 async function retryTransaction<Result>(
   client: Sql,
   fn: (sql: SqlTransaction) => Promise<Result>,
-  options: SqlTransactionOptions,
+  options: TransactionOptions,
 ): Promise<Result> {
   const isolation = options.isLockingItsRows === true ? "isolation level read committed" : "";
   const attemptsMax = options.attemptsMax ?? ATTEMPTS_MAX;

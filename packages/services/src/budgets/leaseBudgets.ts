@@ -1,5 +1,5 @@
 import type { Database, SqlTransaction, schema } from "@tollgate/db";
-import { withSqlTransaction } from "@tollgate/db";
+import { inPipeline, withSqlTransaction } from "@tollgate/db";
 import type { Clock } from "@tollgate/kernel";
 import { TollgateError } from "@tollgate/kernel";
 import type { BudgetFacts, GrantRequest } from "./computeGrant.ts";
@@ -169,7 +169,7 @@ async function writePlans(
   if (plans.length === 0) return;
   const now = clock.now();
   const ids = plans.map((plan) => plan.budgetId);
-  await Promise.all([
+  await inPipeline([
     sql`update budgets set held = held + delta, updated_at = ${now}
         from unnest(${ids}::text[], ${plans.map((plan) => plan.heldDelta.toString())}::int8[]) as plan (id, delta)
         where budgets.id = plan.id`,

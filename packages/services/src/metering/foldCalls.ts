@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { Database, SqlTransaction } from "@tollgate/db";
-import { withSqlTransaction } from "@tollgate/db";
+import { inPipeline, withSqlTransaction } from "@tollgate/db";
 import type { Clock } from "@tollgate/kernel";
 import type { CallRecord } from "./callRecord.ts";
 import { parseCallRecords } from "./callRecord.ts";
@@ -71,7 +71,7 @@ async function foldOnce(
   // The budgets first: a gateway that leases from them meanwhile then waits or loses, and this long transaction wins.
   const isLate = await settleBudgets(sql, now, plan);
   await copyCalls(sql, source, fresh);
-  await Promise.all([
+  await inPipeline([
     addUsage(sql, plan),
     addAccruals(sql, plan),
     noteKeyActivity(sql, plan),
@@ -111,7 +111,7 @@ async function settleBudgets(sql: SqlTransaction, now: Date, plan: FoldPlan): Pr
     draw.settled = held;
   }
   const sums = [...heldByBudget];
-  await Promise.all([
+  await inPipeline([
     sql`update budgets set used = budgets.used + d.used, held = budgets.held - d.held, updated_at = ${now}
         from unnest(${sums.map(([id]) => id)}::text[], ${sums.map(([, sum]) => sum.used.toString())}::int8[],
                     ${sums.map(([, sum]) => sum.held.toString())}::int8[]) as d (id, used, held)
