@@ -4,6 +4,7 @@ export * from "./context.ts";
 export * from "./env.ts";
 export * from "./envelope.ts";
 export * from "./errors.ts";
+export * from "./groupBy.ts";
 export * from "./ids.ts";
 export * from "./logger.ts";
 export * from "./money.ts";

@@ -1,9 +1,8 @@
 import type { Adjustment, GrantSource } from "@tollgate/contracts";
 import { balanceCredited } from "@tollgate/contracts";
-import { appendEvent, schema, withTransaction, writeAudit } from "@tollgate/db";
+import { appendEvent, inPipeline, schema, withTransaction, writeAudit } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
-import { badRequest, negateMicros, newId, notFound, toMicros, ZERO_MICROS } from "@tollgate/kernel";
-import { eq } from "drizzle-orm";
+import { badRequest, negateMicros, newId, toMicros, ZERO_MICROS } from "@tollgate/kernel";
 import type { ServiceContext } from "../context.ts";
 import { GRANT_PRIORITIES } from "./grantOrder.ts";
 import {
@@ -46,7 +45,6 @@ export async function creditWallet(ctx: ServiceContext, credit: Credit): Promise
 }
 
 async function creditInTransaction(ctx: ServiceContext, credit: Credit): Promise<Adjustment> {
-  await assertAccount(ctx, credit.billingAccountId);
   const { row: transaction, isNew } = await claimTransaction(ctx, {
     ...credit,
     kind: "credit",
@@ -61,34 +59,39 @@ async function creditInTransaction(ctx: ServiceContext, credit: Credit): Promise
     throw invalid("expiresAt", "Must be in the future");
   }
   const wallet = await lockWallet(ctx, credit.billingAccountId);
-  await moveWallet(ctx, wallet, { postedMicros: credit.micros });
-  await insertEntries(ctx, transaction.id, [
-    { account: walletAccount(credit.billingAccountId), amountMicros: credit.micros },
-    { account: fundingAccount(credit.source), amountMicros: negateMicros(credit.micros) },
+  const grantId = newId("grant");
+  const { billingAccountId, micros, source, reference } = credit;
+  await inPipeline([
+    moveWallet(ctx, wallet, { postedMicros: micros }),
+    insertEntries(ctx, transaction.id, [
+      { account: walletAccount(billingAccountId), amountMicros: micros },
+      { account: fundingAccount(source), amountMicros: negateMicros(micros) },
+    ]),
+    insertGrant(ctx, grantId, transaction.id, credit, toMicros(wallet.limitAmount)),
+    writeAudit(ctx, {
+      action: "balance.credit",
+      subject: billingAccountId,
+      after: { transactionId: transaction.id, micros, source, reference },
+    }),
+    appendEvent(ctx, balanceCredited, {
+      ...{ billingAccountId, transactionId: transaction.id, grantId, source, micros: micros.toString() },
+    }),
   ]);
-  const grantId = await insertGrant(ctx, transaction.id, credit, toMicros(wallet.limitAmount));
-  await writeAudit(ctx, {
-    action: "balance.credit",
-    subject: credit.billingAccountId,
-    after: { transactionId: transaction.id, micros: credit.micros, source: credit.source, reference: credit.reference },
-  });
-  await appendEvent(ctx, balanceCredited, {
-    billingAccountId: credit.billingAccountId,
-    transactionId: transaction.id,
-    grantId,
-    source: credit.source,
-    micros: credit.micros.toString(),
-  });
-  return toAdjustment(ctx, transaction);
+  const { id, kind, isVisible, createdAt } = transaction;
+  return {
+    ...{ id, billingAccountId, kind, amountMicros: micros, reference, visible: isVisible, grantId, createdAt },
+    // A payment is tied to its credit afterwards.
+    receiptUrl: null,
+  };
 }
 
 async function insertGrant(
   ctx: ServiceContext,
+  id: string,
   transactionId: string,
   credit: Credit,
   postedBefore: Micros,
-): Promise<string> {
-  const id = newId("grant");
+): Promise<void> {
   const debt = postedBefore < 0n ? negateMicros(postedBefore) : ZERO_MICROS;
   const repaid = debt < credit.micros ? debt : credit.micros;
   await ctx.db.insert(schema.grants).values({
@@ -104,16 +107,6 @@ async function insertGrant(
     expiresAt: credit.expiresAt === undefined ? null : hourCeiling(credit.expiresAt.getTime()),
   });
   if (repaid > 0n) await writeConsumptions(ctx, transactionId, [{ grantId: id, amountMicros: repaid }]);
-  return id;
-}
-
-async function assertAccount(ctx: ServiceContext, billingAccountId: string): Promise<void> {
-  const { billingAccounts } = schema;
-  const [account] = await ctx.db
-    .select({ id: billingAccounts.id })
-    .from(billingAccounts)
-    .where(eq(billingAccounts.id, billingAccountId));
-  if (account === undefined) throw notFound("billing account");
 }
 
 const invalid = (path: string, message: string) =>

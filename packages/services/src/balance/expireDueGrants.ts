@@ -4,7 +4,7 @@ import type { ServiceContext, Verb } from "../context.ts";
 import { requireAdminOrService } from "../permissions.ts";
 import type { WalletRow } from "./internal.ts";
 import { hourFloor, lockWallet } from "./internal.ts";
-import { settleWallet } from "./settleAccount.ts";
+import { settleWallets } from "./settleWallets.ts";
 
 /**
  * Takes an account's expired credit off, if it has any, so that it cannot be spent: the sweep comes once an hour, and
@@ -29,7 +29,7 @@ export async function bringUpToDate(ctx: ServiceContext, wallet: WalletRow): Pro
   let fresh = wallet;
   let isComplete = false;
   while (!isComplete) {
-    ({ isComplete } = await settleWallet(ctx, fresh, before));
+    isComplete = (await settleWallets(ctx, [fresh], before)).get(fresh.billingAccountId)?.isComplete ?? true;
     fresh = await lockWallet(ctx, wallet.billingAccountId);
   }
   return fresh;

@@ -139,7 +139,7 @@ export async function lockWallet(ctx: ServiceContext, billingAccountId: string):
     .where(eq(billingAccounts.id, billingAccountId));
   if (account === undefined) throw notFound("billing account");
   const now = ctx.clock.now();
-  const [made] = await ctx.db
+  await ctx.db
     .insert(budgets)
     .values({
       id,
@@ -150,33 +150,63 @@ export async function lockWallet(ctx: ServiceContext, billingAccountId: string):
       createdAt: now,
       updatedAt: now,
     })
-    .returning();
+    .onConflictDoNothing({ target: budgets.id });
+  const [made] = await ctx.db.select().from(budgets).where(eq(budgets.id, id)).for("update");
   if (made === undefined) throw new Error(`The wallet of ${billingAccountId} was not made`);
   return made;
+}
+
+/**
+ * The rows of many wallets, locked in the order of their ids, which is everybody's order.
+ * @throws TollgateError NOT_FOUND when one of the billing accounts is not there
+ */
+export async function lockWallets(ctx: ServiceContext, billingAccountIds: readonly string[]): Promise<WalletRow[]> {
+  const found = await ctx.db
+    .select()
+    .from(budgets)
+    .where(inArray(budgets.id, billingAccountIds.map(walletBudgetId)))
+    .orderBy(asc(budgets.id))
+    .for("update");
+  const known = new Set(found.map((wallet) => wallet.billingAccountId));
+  const missing = billingAccountIds.filter((id) => !known.has(id)).sort();
+  for (const id of missing) found.push(await lockWallet(ctx, id));
+  return found;
+}
+
+interface WalletChange {
+  readonly postedMicros: Micros;
+  readonly usedMicros?: Micros;
 }
 
 /**
  * Moves what is posted on a wallet that is locked, and what is used of it.
  * @throws TollgateError UNPROCESSABLE `balance_too_large`
  */
-export async function moveWallet(
+export async function moveWallet(ctx: ServiceContext, wallet: WalletRow, change: WalletChange): Promise<void> {
+  await moveWallets(ctx, [wallet], [{ ...change, billingAccountId: wallet.billingAccountId }]);
+}
+
+/** The same for some of many wallets. @throws TollgateError as {@link moveWallet} */
+export async function moveWallets(
   ctx: ServiceContext,
-  wallet: WalletRow,
-  change: { readonly postedMicros: Micros; readonly usedMicros?: Micros },
+  wallets: readonly WalletRow[],
+  changes: readonly (WalletChange & { readonly billingAccountId: string })[],
 ): Promise<void> {
-  if (wallet.limitAmount + change.postedMicros > WALLET_MICROS_MAX) {
+  const posted = new Map(wallets.map((wallet) => [wallet.billingAccountId, wallet.limitAmount]));
+  for (const { billingAccountId, postedMicros } of changes) {
+    if ((posted.get(billingAccountId) ?? 0n) + postedMicros <= WALLET_MICROS_MAX) continue;
     throw new TollgateError("UNPROCESSABLE", "The balance would be larger than a wallet can hold", {
       reason: "balance_too_large",
     });
   }
-  await ctx.db
-    .update(budgets)
-    .set({
-      limitAmount: sql`${budgets.limitAmount} + ${change.postedMicros.toString()}::int8`,
-      used: sql`${budgets.used} + ${(change.usedMicros ?? 0n).toString()}::int8`,
-      updatedAt: ctx.clock.now(),
-    })
-    .where(eq(budgets.id, wallet.id));
+  await ctx.db.execute(sql`
+    update budgets set limit_amount = budgets.limit_amount + change.posted, used = budgets.used + change.used,
+      updated_at = ${ctx.clock.now().toISOString()}::timestamptz
+    from unnest(${sql.param(changes.map(({ billingAccountId }) => walletBudgetId(billingAccountId)))}::text[],
+                ${sql.param(changes.map(({ postedMicros }) => postedMicros.toString()))}::int8[],
+                ${sql.param(changes.map(({ usedMicros = 0n }) => usedMicros.toString()))}::int8[])
+      as change (id, posted, used)
+    where budgets.id = change.id`);
 }
 
 /** Takes from grants what a transaction consumed; a negative amount gives back. */

@@ -1,12 +1,14 @@
 import type { settleJob } from "@tollgate/contracts";
+import { TollgateError } from "@tollgate/kernel";
 import type { z } from "zod";
-import type { Verb } from "../context.ts";
+import type { ServiceContext, Verb } from "../context.ts";
 import { requireService } from "../permissions.ts";
-import { settleAccount } from "./settleAccount.ts";
+import { settleTogether } from "./settleWallets.ts";
 
 /**
- * Settles a few accounts completely, each in transactions of its own: the work of one `balance.settle` job. Cut at any
- * point and run again, it goes on where it was.
+ * Settles accounts completely, together as long as that goes well: the work of one `balance.settle` job. Cut at any point
+ * and run again, it goes on where it was. An account that cannot be settled holds up no other.
+ * @throws TollgateError of the first account that could not be settled, after all others were
  */
 export async function settleAccounts({
   ctx,
@@ -14,14 +16,37 @@ export async function settleAccounts({
 }: Verb<z.output<typeof settleJob.schema>>): Promise<{ readonly transactions: number }> {
   requireService(ctx);
   const before = new Date(input.before);
-  let transactions = 0;
-  for (const billingAccountId of input.billingAccountIds) {
-    let isComplete = false;
-    while (!isComplete) {
-      const settlement = await settleAccount({ ctx, input: { billingAccountId, before } });
-      if (settlement.transactionId !== null) transactions += 1;
-      isComplete = settlement.isComplete;
-    }
+  const ids = [...new Set(input.billingAccountIds)];
+  try {
+    return { transactions: await settleAll(ctx, ids, before) };
+  } catch (error) {
+    if (ids.length === 1 || !isOfOneAccount(error)) throw error;
   }
+  let transactions = 0;
+  const failures: unknown[] = [];
+  for (const id of ids) {
+    await settleAll(ctx, [id], before).then(
+      (posted) => {
+        transactions += posted;
+      },
+      (error: unknown) => failures.push(error),
+    );
+  }
+  if (failures.length > 0) throw failures[0];
   return { transactions };
+}
+
+/** Whether others may go well: not when the database is away. */
+const isOfOneAccount = (error: unknown): boolean =>
+  !(error instanceof TollgateError && ["database_unavailable", "commit_unknown"].includes(error.reason ?? ""));
+
+/** @returns how many ledger transactions posted usage */
+async function settleAll(ctx: ServiceContext, billingAccountIds: readonly string[], before: Date): Promise<number> {
+  let transactions = 0;
+  for (let open = billingAccountIds; open.length > 0; ) {
+    const settled = await settleTogether(ctx, open, before);
+    transactions += [...settled.values()].filter(({ transactionId }) => transactionId !== null).length;
+    open = open.filter((id) => settled.get(id)?.isComplete !== true);
+  }
+  return transactions;
 }

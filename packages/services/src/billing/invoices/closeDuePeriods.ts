@@ -2,7 +2,7 @@ import { schema, withTransaction, writeAudit } from "@tollgate/db";
 import type { Micros, PeriodAnchor } from "@tollgate/kernel";
 import { anchoredPeriod, localDate, newId, subtractMicros, sumMicros, toMicros, ZERO_MICROS } from "@tollgate/kernel";
 import { and, eq, inArray, lt, sql } from "drizzle-orm";
-import { hourCeiling, hourFloor, lockWallet } from "../../balance/internal.ts";
+import { hourCeiling, hourFloor, lockWallets } from "../../balance/internal.ts";
 import { settleAccount } from "../../balance/settleAccount.ts";
 import type { ServiceContext } from "../../context.ts";
 import type { AccountFacts } from "./accountFacts.ts";
@@ -81,10 +81,11 @@ interface OpenInvoice extends DuePeriod {
 }
 
 async function closeInTransaction(ctx: ServiceContext, due: readonly DuePeriod[], at: Date): Promise<number> {
-  const posted = await lockWallets(
+  const wallets = await lockWallets(
     ctx,
     due.map(({ account }) => account.id),
   );
+  const posted = new Map(wallets.map((row) => [row.billingAccountId, toMicros(row.limitAmount)]));
   // What was due may have been closed by another in the meantime; the wallets are locked now.
   const fresh = (await gatherAccounts(ctx, [...posted.keys()])).flatMap((facts) => findDuePeriod(facts, at) ?? []);
   if (fresh.length === 0) return 0;
@@ -93,22 +94,6 @@ async function closeInTransaction(ctx: ServiceContext, due: readonly DuePeriod[]
   const totals = await readTotals(ctx, open);
   await finalize(ctx, open, totals, posted);
   return open.length;
-}
-
-/** Locks the wallets in the order of their ids. @returns what is posted on each */
-async function lockWallets(ctx: ServiceContext, billingAccountIds: readonly string[]): Promise<Map<string, Micros>> {
-  const { budgets } = schema;
-  const rows = await ctx.db
-    .select()
-    .from(budgets)
-    .where(and(inArray(budgets.billingAccountId, [...billingAccountIds]), eq(budgets.kind, "wallet")))
-    .orderBy(budgets.id)
-    .for("update");
-  const posted = new Map(rows.map((row) => [row.billingAccountId, toMicros(row.limitAmount)]));
-  for (const id of billingAccountIds) {
-    if (!posted.has(id)) posted.set(id, toMicros((await lockWallet(ctx, id)).limitAmount));
-  }
-  return posted;
 }
 
 async function insertDrafts(ctx: ServiceContext, due: readonly DuePeriod[]): Promise<OpenInvoice[]> {
