@@ -36,6 +36,7 @@ beforeAll(async () => {
   bench = await openBench({
     "http://127.0.0.1:4000": system.ready.apiUrl,
     "http://127.0.0.1:4100": system.ready.gatewayUrl,
+    "http://127.0.0.1:4300": system.ready.mailUrl,
     "https://example.com/webhooks": receiver.url,
     "ann@example.com": stranger.email,
     "prj_…": stranger.projectId,
@@ -122,6 +123,44 @@ describe("the README and the guides for callers", () => {
     ]);
   });
 });
+
+describe("the guide to alerts", () => {
+  it("has a rule whose messages arrive on every channel, when an operator has it looked at", async () => {
+    const { apiUrl, mailUrl, demo } = system.ready;
+    const sample = await bench.take("docs/guides/alerts.md", "sh", "alerts/createRule");
+    const env = { API: apiUrl, DEMO_PASSWORD: demo.password, BILLING_ACCOUNT: demo.billingAccountId };
+    expect(JSON.parse(await bench.shell(sample, env))).toMatchObject({ kind: "balanceBelow", state: "unknown" });
+    await promote("maintenance", "alerts.evaluate-sweep");
+    for (const to of ["slack/alerts", "discord/alerts", "webhooks/alerts", demo.email]) {
+      const message = await eventually(
+        `a message to ${to}`,
+        async () => {
+          const messages = await (await fetch(`${mailUrl}/messages?to=${encodeURIComponent(to)}`)).json();
+          return (messages as { text: string }[]).find(({ text }) => text.includes("Below a million"));
+        },
+        90_000,
+      );
+      expect(message.text).toContain("The balance is ");
+    }
+  });
+});
+
+/** Has a delayed job run now, as an operator does who uses the board of the queues. */
+async function promote(queue: string, job: string): Promise<void> {
+  const { apiUrl } = system.ready;
+  const board = `${apiUrl}/admin/queues`;
+  const headers = { authorization: `Bearer ${operator}` };
+  const entered = await fetch(`${board}/session`, { method: "POST", headers });
+  const cookie = entered.headers.get("set-cookie")?.split(";")[0] ?? "";
+  const shown = await fetch(`${board}/api/queues?activeQueue=${queue}&status=delayed&jobsPerPage=100`, {
+    headers: { cookie },
+  });
+  const { queues } = (await shown.json()) as { queues: { name: string; jobs: { id: string; name: string }[] }[] };
+  const found = queues.find(({ name }) => name === queue)?.jobs.find(({ name }) => name === job);
+  const path = `/api/queues/${queue}/${encodeURIComponent(found?.id ?? "")}/promote`;
+  const promoted = await fetch(`${board}${path}`, { method: "PUT", headers: { cookie, origin: apiUrl } });
+  if (!promoted.ok) throw new Error(`${job} cannot be promoted: ${promoted.status} ${await promoted.text()}`);
+}
 
 describe("the guide to webhooks", () => {
   const guide = "docs/guides/receive-webhooks.md";

@@ -13,6 +13,7 @@ Tollgate is ready after ${(tookMs / 1000).toFixed(1)} s.
   API       ${ready.apiUrl}
   Gateway   ${gateways}
   Mail      ${ready.mailUrl}   every mail that is sent lands here
+  Channels  ${Object.values(ready.channelUrls).join("  ")}   so does what is sent to these
 ${standIns.length === 0 ? "" : `  Sign-in   ${standIns.join("  ")}   stand-ins\n`}${ready.stripeUrl === undefined ? "" : `  Stripe    ${ready.stripeUrl}   a stand-in: no money moves\n`}  Upstreams ${examples.join("  ")}
 
   Admin     ${ready.admin.email}  ${ready.admin.password}

@@ -1,5 +1,5 @@
 import { createTransport } from "nodemailer";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { CaughtMail } from "./mailbox.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { MailCatcher } from "./startMailCatcher.ts";
@@ -77,4 +77,48 @@ test("only the last thousand mails are kept", async () => {
   }
   expect(mailbox.list()).toHaveLength(1_000);
   expect(mailbox.list()[0]?.subject).toBe("2");
+});
+
+describe("what is posted to a stand-in", () => {
+  const post = (url: string, body: unknown, headers: Record<string, string> = {}) =>
+    fetch(url, {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json", ...headers },
+    });
+
+  test("is shown as Slack and Discord show it, in the list and on the page", async () => {
+    const { slack, discord } = catcher.channelUrls;
+    const ofSlack = await post(slack, { text: "Alert: Weather &lt;!channel&gt;\nmore" });
+    expect([ofSlack.status, await ofSlack.text()]).toEqual([200, "ok"]);
+    expect((await post(discord, { content: "Over: Weather\nmore", allowed_mentions: { parse: [] } })).status).toBe(204);
+    expect(await list("slack/alerts")).toMatchObject([{ subject: "Alert: Weather <!channel>" }]);
+    expect(await list("discord/alerts")).toMatchObject([{ subject: "Over: Weather", text: "Over: Weather\nmore" }]);
+    const page = await (await fetch(`${catcher.httpUrl}/?q=slack`)).text();
+    expect(page).toContain("<b>Alert: Weather &lt;!channel&gt;</b>");
+  });
+
+  test("is shown with what signs it when it is a webhook", async () => {
+    const signature = { "webhook-id": "evt_1", "webhook-signature": "v1,abc" };
+    expect((await post(catcher.channelUrls.webhook, { type: "keys.revoked" }, signature)).status).toBe(204);
+    const [message] = await list("webhooks/test");
+    expect(message).toMatchObject({ subject: "keys.revoked" });
+    expect(message?.text).toBe('webhook-id: evt_1\nwebhook-signature: v1,abc\n\n{\n  "type": "keys.revoked"\n}');
+  });
+
+  test.each([
+    ["slack", { content: "of Discord" }, 400],
+    ["discord", { text: "of Slack" }, 400],
+    ["discord", { content: "x".repeat(2_001) }, 400],
+    ["webhook", "no object", 400],
+  ] as const)("is refused by %s when it is nothing for it: %j", async (channel, body, status) => {
+    expect((await post(catcher.channelUrls[channel], body)).status).toBe(status);
+    expect(await list()).toEqual([]);
+  });
+
+  test("is refused when it is large, or posted to nobody", async () => {
+    const large = await post(catcher.channelUrls.slack, { text: "x".repeat(1_100_000) }).catch(() => ({ status: 413 }));
+    expect(large.status).toBe(413);
+    expect((await fetch(`${catcher.httpUrl}/elsewhere`, { method: "POST" })).status).toBe(404);
+  });
 });

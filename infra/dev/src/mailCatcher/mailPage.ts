@@ -38,17 +38,20 @@ export function renderMailPage(mails: readonly CaughtMail[], view: MailView): st
   const found = [...mails].reverse().filter((mail) => matches(mail, view.search));
   const shown = view.shown ?? found[0];
   const items = found.map((mail) => renderItem(mail, mail === shown, view));
-  const none = view.search === "" ? "Nothing yet. Mail that the product sends appears here." : "Nothing like that.";
+  const none =
+    view.search === ""
+      ? "Nothing yet. Mails, alerts and webhooks that the product sends here appear."
+      : "Nothing like that.";
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>Caught mail</title>
+<title>Caught messages</title>
 <style>${STYLE}</style>
 </head>
 <body>
-<nav><header><h1>Caught mail <small>${found.length}</small></h1>
+<nav><header><h1>Caught messages <small>${found.length}</small></h1>
 <form><input type="search" name="q" value="${escapeHtml(view.search)}" placeholder="Address, subject or text" aria-label="Search"></form></header>
 ${items.join("") || `<p>${none}</p>`}</nav>
 <main>${shown ? renderMail(shown, view) : "<p>Choose a message.</p>"}</main>

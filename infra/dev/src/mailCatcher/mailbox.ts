@@ -1,7 +1,7 @@
 /** One caught message for one recipient. */
 export interface CaughtMail {
   readonly id: number;
-  /** The recipient of the envelope, lower-cased. */
+  /** The recipient of the envelope, or the stand-in that it was posted to; lower-cased. */
   readonly to: string;
   readonly from: string;
   readonly subject: string;

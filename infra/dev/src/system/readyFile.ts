@@ -7,8 +7,10 @@ export interface ReadyInfo {
   /** The first of the gateways. */
   readonly gatewayUrl: string;
   readonly gatewayUrls: readonly string[];
-  /** Where caught mail can be read. */
+  /** Where caught mail can be read, and what was sent to the next ones. */
   readonly mailUrl: string;
+  /** Stand-ins for Slack, Discord and a server that receives webhooks, for alert rules and endpoints. */
+  readonly channelUrls: { readonly slack: string; readonly discord: string; readonly webhook: string };
   /** The stand-ins that people sign in with, where no real registration is given. */
   readonly oauthUrls: { readonly google?: string; readonly github?: string };
   /** The stand-ins for analytics and what they have heard, as JSON, where no real account is given. */

@@ -165,6 +165,7 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
     gatewayUrl: product.gatewayUrls[0] ?? "",
     gatewayUrls: product.gatewayUrls,
     mailUrl: mail.httpUrl,
+    channelUrls: mail.channelUrls,
     oauthUrls,
     analyticsUrls: analytics.urls,
     ...(stripe.url === undefined ? {} : { stripeUrl: stripe.url }),
