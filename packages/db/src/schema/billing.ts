@@ -114,6 +114,9 @@ export const subscriptions = pgTable(
     stripeSubscriptionId: text("stripe_subscription_id"),
     periodStart: instant("period_start"),
     periodEnd: instant("period_end"),
+    /** What each further period costs, and how many months that is for; null until Stripe has said so. */
+    priceMicros: micros("price_micros"),
+    priceMonths: integer("price_months"),
     /** A change is paid for when the cardholder has answered the bank, and may come at any moment. */
     isWaiting: boolean("is_waiting").notNull().default(false),
     /** Grows with every change, and names the state that a request to Stripe starts from. */

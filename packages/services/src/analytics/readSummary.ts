@@ -1,6 +1,6 @@
 import type { AnalyticsSummary, analyticsSummaryInput } from "@tollgate/contracts";
 import { withTransaction } from "@tollgate/db";
-import { toMicros } from "@tollgate/kernel";
+import { scaleMicrosRoundedDown, sumMicros, toMicros } from "@tollgate/kernel";
 import { sql } from "drizzle-orm";
 import type { z } from "zod";
 import { REFUNDS_ACCOUNT, REVENUE_ACCOUNT } from "../balance/internal.ts";
@@ -9,8 +9,9 @@ import { requireAdmin } from "../permissions.ts";
 
 /**
  * How the business goes, in one snapshot. Money is what the ledger says: revenue is what was booked as such, and credit
- * outstanding is what wallets hold above zero after the calls that are not settled yet. The product's own accounts count
- * for nothing.
+ * outstanding is what wallets hold above zero after the calls that are not settled yet. What recurs is what the subscriptions
+ * that are active cost by the month, each at its own price at Stripe: a tier that costs something else by now changes those
+ * who come. The product's own accounts count for nothing.
  * @throws TollgateError UNAUTHORIZED, FORBIDDEN
  */
 export async function readSummary({
@@ -40,9 +41,15 @@ export async function readSummary({
         join billing_accounts as b on b.id = t.billing_account_id
         where e.account in (${REVENUE_ACCOUNT}, ${REFUNDS_ACCOUNT})
           and e.created_at >= ${from} and e.created_at < ${to} and not b.is_internal`);
-      const recurring = await one(sql`
-        select coalesce(sum(t.monthly_price_micros), 0) as micros
-        from billing_accounts as b join tiers as t on t.id = b.tier_id where not b.is_internal`);
+      const recurring = await db.execute<{ price: string; months: string; n: string }>(sql`
+        select coalesce(s.price_micros, t.monthly_price_micros) as price,
+               case when s.price_micros is null then 1 else s.price_months end as months,
+               count(*) as n
+        from subscriptions as s
+        join tiers as t on t.id = s.tier_id
+        join billing_accounts as b on b.id = s.billing_account_id
+        where s.status = 'active' and not b.is_internal
+        group by 1, 2`);
       const outstanding = await one(sql`
         select coalesce(sum(w.limit_amount - w.used), 0) as micros
         from budgets as w join billing_accounts as b on b.id = w.billing_account_id
@@ -54,10 +61,14 @@ export async function readSummary({
         activeProjects: Number(usage["projects"]),
         calls: Number(usage["calls"]),
         revenueMicros: toMicros(BigInt(String(revenue["micros"]))),
-        mrrMicros: toMicros(BigInt(String(recurring["micros"]))),
+        mrrMicros: sumMicros(recurring.map(perMonth)),
         creditOutstandingMicros: toMicros(BigInt(String(outstanding["micros"]))),
       };
     },
     { isIdempotent: true },
   );
 }
+
+/** Subscriptions of one price as micros a month. */
+const perMonth = ({ price, months, n }: { readonly price: string; readonly months: string; readonly n: string }) =>
+  scaleMicrosRoundedDown(toMicros(BigInt(price)), BigInt(n), BigInt(months));

@@ -19,7 +19,13 @@ const itemSchema = z.object({
   id: z.string(),
   current_period_start: z.int(),
   current_period_end: z.int(),
-  price: z.object({ id: z.string(), metadata: z.record(z.string(), z.string()) }),
+  quantity: z.int().optional(),
+  price: z.object({
+    id: z.string(),
+    metadata: z.record(z.string(), z.string()),
+    unit_amount: z.int(),
+    recurring: z.object({ interval: z.enum(["month", "year"]), interval_count: z.int().positive() }),
+  }),
 });
 const invoiceSchema = z.object({
   id: z.string(),
@@ -98,6 +104,8 @@ export interface SubscriptionState {
   readonly isWaiting: boolean;
   /** It ended with a bill that nobody paid, after it had begun. */
   readonly isUnpaid: boolean;
+  /** What each further period costs, in the currency's smallest unit, and how many months that is for. */
+  readonly renewal: { readonly cents: number; readonly months: number };
   readonly periodStart: Date;
   readonly periodEnd: Date;
 }
@@ -127,6 +135,10 @@ export function planSubscription(facts: SubscriptionFacts): SubscriptionState {
       invoice?.billing_reason === "subscription_cycle" &&
       invoice.status !== "paid" &&
       invoice.status !== "draft",
+    renewal: {
+      cents: item.price.unit_amount * (item.quantity ?? 1),
+      months: item.price.recurring.interval_count * (item.price.recurring.interval === "year" ? 12 : 1),
+    },
     periodStart: new Date(item.current_period_start * 1_000),
     periodEnd: new Date(item.current_period_end * 1_000),
   };

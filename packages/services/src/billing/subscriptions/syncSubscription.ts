@@ -4,6 +4,7 @@ import { localDate } from "@tollgate/kernel";
 import { eq, sql } from "drizzle-orm";
 import type Stripe from "stripe";
 import { askStripe } from "../../payments/askStripe.ts";
+import { microsOf } from "../../payments/currency.ts";
 import type { PaymentsContext } from "../../payments/stripeAccount.ts";
 import { requireStripe } from "../../payments/stripeAccount.ts";
 import { findAccountOf, METADATA } from "../../payments/stripeCustomer.ts";
@@ -135,16 +136,20 @@ async function apply(
   { id, number }: { readonly id: string; readonly number: number },
   facts: SubscriptionFacts,
 ): Promise<SubscriptionRow | undefined> {
-  const { isUnpaid, ...values } = planSubscription(facts);
+  const { isUnpaid, renewal, ...values } = planSubscription(facts);
+  const { currency } = requireStripe(ctx);
   return withTransaction(
     ctx,
     async (ctx) => {
       const [row] = await ctx.db.select().from(subscriptions).where(eq(subscriptions.id, id)).for("update");
       if (row === undefined) throw new Error(`The subscription ${id} is gone`);
       if (number < row.answered) return undefined;
-      // When it was asked is kept as well, so that the sweep does not ask again so soon.
+      // When it was asked is kept as well, so that the sweep does not ask again so soon; and the price, which is for statistics.
       const now = ctx.clock.now();
-      const noted = { answered: number, updatedAt: now };
+      const noted = {
+        ...{ answered: number, updatedAt: now },
+        ...{ priceMicros: microsOf(currency, renewal.cents), priceMonths: renewal.months },
+      };
       if (isSame(row, values, facts)) {
         await ctx.db.update(subscriptions).set(noted).where(eq(subscriptions.id, id));
         return row;
@@ -171,7 +176,11 @@ async function apply(
   );
 }
 
-const isSame = (row: SubscriptionRow, state: Omit<SubscriptionState, "isUnpaid">, facts: SubscriptionFacts): boolean =>
+const isSame = (
+  row: SubscriptionRow,
+  state: Omit<SubscriptionState, "isUnpaid" | "renewal">,
+  facts: SubscriptionFacts,
+): boolean =>
   row.stripeSubscriptionId === facts.id &&
   row.status === state.status &&
   row.tierId === state.tierId &&
