@@ -36,7 +36,7 @@ export const analyticsSummaryDto = z.object({
   calls: z.int(),
   /** What the ledger booked in this time as revenue from usage, less what was given back. */
   revenueMicros: microsOutput,
-  /** What the tiers of all accounts come to a month, now. */
+  /** What the subscriptions that are active cost a month, each at its own price, now. */
   mrrMicros: microsOutput,
   /** Credit that customers have and have not spent, now. */
   creditOutstandingMicros: microsOutput,

@@ -10,6 +10,7 @@ import { createServiceFixture, insertMember, insertProject, SYSTEM } from "../..
 import { makeCalls, micros } from "../../test/usageFixture.ts";
 import { OutboundClient } from "../outbound/index.ts";
 import { acknowledgeAlert, createRule, evaluateRules, listAlerts, listRules, sendAlertMessages } from "./index.ts";
+import { sealChannels } from "./internal.ts";
 
 const LOOPBACK = { outboundAllowedNetworks: ["127.0.0.0/8"] };
 let fixture: ServiceFixture;
@@ -105,6 +106,20 @@ test("a rule fires once a crossing, on every channel, and says when it is over",
   expect((await listAlerts({ ctx: fixture.as(owner), input })).items[0]?.resolvedAt).not.toBeNull();
 });
 
+test("a rule that cannot be looked at holds up no other", async () => {
+  const broken = await newRule("spendAbove", (url) => [{ kind: "webhook", url }]);
+  const other = await newRule("spendAbove", (url) => [{ kind: "webhook", url }]);
+  const { db } = fixture.as();
+  const { alertRules } = schema;
+  // Sealed with a secret that the deployment has no more.
+  await db.update(alertRules).set({ channelsSealed: "AAAA" }).where(eq(alertRules.id, broken.rule.id));
+  await Promise.all([call(broken.project, 5_000), call(other.project, 5_000)]);
+  expect(await evaluate()).toEqual({ changed: 1 });
+  await send();
+  expect([sentTo(broken.path).length, sentTo(other.path).length]).toEqual([0, 1]);
+  await db.delete(alertRules).where(eq(alertRules.id, broken.rule.id));
+});
+
 test("a project that was never called is not silent; one that was, is", async () => {
   const { project, owner } = await newRule("noUsage", (url) => [{ kind: "webhook", url }]);
   await evaluate();
@@ -134,6 +149,36 @@ test("a channel that is down delays a message and loses none; a slow-down that i
   await send();
   expect(sentTo(path)).toHaveLength(2);
   expect(sentTo(path)[1]).toMatchObject({ allowed_mentions: { parse: [] } });
+});
+
+test("a long line at one channel comes as a drizzle and hides nobody else's message", async () => {
+  const [busy, quiet] = [newId("event"), newId("event")];
+  const { rule } = await newRule("spendAbove", (url) => [{ kind: "webhook", url }]);
+  const insert = async (path: string, count: number) => {
+    const ctx = fixture.as();
+    const channel: AlertChannel = { kind: "webhook", url: `http://127.0.0.1:${port}/${path}` };
+    const now = ctx.clock.now();
+    const [alert] = await ctx.db
+      .insert(schema.alerts)
+      .values({ id: newId("alert"), ruleId: rule.id, projectId: rule.projectId, title: path, text: "", createdAt: now })
+      .returning();
+    const values = Array.from({ length: count }, () => ({
+      id: newId("alertMessage"),
+      alertId: alert?.id ?? "",
+      ...{ target: path, channelSealed: sealChannels(ctx, [channel]), title: path, text: "", isResolved: false },
+      ...{ status: "pending" as const, nextAttemptAt: now, createdAt: now },
+    }));
+    await ctx.db.insert(schema.alertMessages).values(values);
+  };
+  await insert(busy, 700);
+  fixture.clock.advanceMs(1_000);
+  await insert(quiet, 1);
+  await Promise.all([send(), sendAlertMessages({ ctx: fixture.otherProcess(SYSTEM), outbound })]);
+  expect([sentTo(`/${busy}`).length, sentTo(`/${quiet}`).length]).toEqual([expect.any(Number), 1]);
+  expect(sentTo(`/${busy}`).length).toBeLessThanOrEqual(4);
+  const before = sentTo(`/${busy}`).length;
+  await send();
+  expect(sentTo(`/${busy}`).length).toBe(before + 2);
 });
 
 test("mails go to people of the project alone, and URLs of channels are in no answer", async () => {

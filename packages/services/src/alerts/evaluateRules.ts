@@ -11,31 +11,43 @@ import type { AlertRow, RuleRow } from "./internal.ts";
 import { ownerOf, sealChannels, targetOf, unsealChannels } from "./internal.ts";
 import { planRule } from "./planRule.ts";
 
-const RULES_MAX = 1_000;
+const RULES_AT_ONCE = 1_000;
 const AGAIN_AFTER_MS = 5 * 60_000;
 const HOUR_MS = 3_600_000;
 const { alertMessages, alertRules: rules, alerts } = schema;
 
 /**
  * Looks at the rules whose turn it is: one firing for each crossing, and one word when it is over. Each rule is a
- * transaction of its own, so two sweeps at once fire once.
+ * transaction of its own, so two sweeps at once fire once, and one that cannot be looked at holds up no other.
  * @throws TollgateError UNAUTHORIZED, FORBIDDEN for anyone but a worker
  */
 export async function evaluateRules({ ctx }: { readonly ctx: ServiceContext }): Promise<{ readonly changed: number }> {
   requireService(ctx);
+  let changed = 0;
+  for (let due = await findDue(ctx); due.length > 0; due = await findDue(ctx)) {
+    for (const { id } of due) {
+      try {
+        if (await withTransaction(ctx, (ctx) => evaluate(ctx, id), { isIdempotent: true })) changed += 1;
+      } catch (error) {
+        ctx.logger.error(
+          { err: error, ruleId: id },
+          "an alert rule cannot be looked at; it is left until the next time",
+        );
+        await ctx.db.update(rules).set({ evaluatedAt: ctx.clock.now() }).where(eq(rules.id, id));
+      }
+    }
+  }
+  return { changed };
+}
+
+async function findDue(ctx: ServiceContext): Promise<readonly { readonly id: string }[]> {
   const before = new Date(ctx.clock.nowMs() - AGAIN_AFTER_MS);
-  const due = await ctx.db
+  return ctx.db
     .select({ id: rules.id })
     .from(rules)
     .where(and(eq(rules.isEnabled, true), or(isNull(rules.evaluatedAt), lte(rules.evaluatedAt, before))))
-    .orderBy(asc(rules.evaluatedAt), asc(rules.id))
-    .limit(RULES_MAX);
-  let changed = 0;
-  for (const { id } of due) {
-    const hasChanged = await withTransaction(ctx, (ctx) => evaluate(ctx, id), { isIdempotent: true });
-    if (hasChanged) changed += 1;
-  }
-  return { changed };
+    .orderBy(asc(rules.id))
+    .limit(RULES_AT_ONCE);
 }
 
 async function evaluate(ctx: ServiceContext, ruleId: string): Promise<boolean> {

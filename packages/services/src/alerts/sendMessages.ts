@@ -47,6 +47,9 @@ function groupByTarget(rows: readonly MessageRow[]): Map<string, MessageRow[]> {
   return groups;
 }
 
+/**
+ * Takes what has waited longest at each channel, a few messages a channel, so that a long line at one hides nobody else's.
+ */
 async function claim(ctx: ServiceContext): Promise<MessageRow[]> {
   const now = ctx.clock.now();
   const isDue = and(
@@ -55,23 +58,30 @@ async function claim(ctx: ServiceContext): Promise<MessageRow[]> {
     or(isNull(messages.claimedUntil), lte(messages.claimedUntil, now)),
   );
   return withTransaction(ctx, async (ctx) => {
-    const due = await ctx.db
-      .select({ id: messages.id, target: messages.target })
+    const lines = ctx.db
+      .select({
+        id: messages.id,
+        nextAttemptAt: messages.nextAttemptAt,
+        place:
+          sql<number>`row_number() over (partition by ${messages.target} order by ${messages.nextAttemptAt}, ${messages.id})`.as(
+            "place",
+          ),
+      })
       .from(messages)
       .where(isDue)
-      .orderBy(asc(messages.nextAttemptAt), asc(messages.id))
-      .limit(CLAIM_MAX * 5);
-    const taken = new Map<string, number>();
-    const ids = due.flatMap(({ id, target }) => {
-      const count = (taken.get(target) ?? 0) + 1;
-      taken.set(target, count);
-      return count <= PER_TARGET_MAX ? [id] : [];
-    });
-    if (ids.length === 0) return [];
+      .as("lines");
+    const due = await ctx.db
+      .select({ id: lines.id })
+      .from(lines)
+      .where(lte(lines.place, PER_TARGET_MAX))
+      .orderBy(asc(lines.nextAttemptAt), asc(lines.id))
+      .limit(CLAIM_MAX);
+    if (due.length === 0) return [];
+    const ids = due.map(({ id }) => id);
     return ctx.db
       .update(messages)
       .set({ claimedUntil: new Date(now.getTime() + CLAIM_MS), attempts: sql`${messages.attempts} + 1` })
-      .where(and(inArray(messages.id, ids.slice(0, CLAIM_MAX)), isDue))
+      .where(and(inArray(messages.id, ids), isDue))
       .returning();
   });
 }
