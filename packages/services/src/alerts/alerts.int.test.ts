@@ -120,6 +120,24 @@ test("a rule that cannot be looked at holds up no other", async () => {
   await db.delete(alertRules).where(eq(alertRules.id, broken.rule.id));
 });
 
+test("what happens just before an hour ends is seen after it, and is no silence", async () => {
+  const spending = await newRule("spendAbove", (url) => [{ kind: "webhook", url }]);
+  const silent = await newRule("noUsage", (url) => [{ kind: "webhook", url }]);
+  const { clock } = fixture;
+  clock.advanceMs(2 * 3_600_000 - (clock.nowMs() % 3_600_000) - 60_000);
+  await Promise.all([call(spending.project, 5_000), call(silent.project, 0)]);
+  await evaluate();
+  await send();
+  expect([sentTo(spending.path).length, sentTo(silent.path).length]).toEqual([1, 0]);
+  // 51 minutes later most of that hour is out of the window, and its spending with it.
+  for (let sweep = 0; sweep < 5; sweep += 1) await evaluate();
+  await send();
+  expect(sentTo(spending.path).map(({ type }) => type)).toEqual(["alert.fired", "alert.resolved"]);
+  for (let sweep = 0; sweep < 8; sweep += 1) await evaluate();
+  await send();
+  expect(sentTo(silent.path).map(({ type }) => type)).toEqual(["alert.fired"]);
+});
+
 test("a project that was never called is not silent; one that was, is", async () => {
   const { project, owner } = await newRule("noUsage", (url) => [{ kind: "webhook", url }]);
   await evaluate();

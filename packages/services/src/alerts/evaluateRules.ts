@@ -1,6 +1,7 @@
 import { alertsFired, alertsResolved } from "@tollgate/contracts";
 import { appendEvent, schema, withTransaction } from "@tollgate/db";
 import { newId } from "@tollgate/kernel";
+import type { SQL } from "drizzle-orm";
 import { and, asc, eq, isNull, lte, or, sql } from "drizzle-orm";
 import { readBalance } from "../balance/index.ts";
 import type { ServiceContext } from "../context.ts";
@@ -70,21 +71,61 @@ async function measure(ctx: ServiceContext, rule: RuleRow): Promise<number | nul
     const { available } = await readBalance({ ctx, input: { billingAccountId: rule.billingAccountId ?? "" } });
     return Number(available);
   }
+  const usage = await readWindow(ctx, rule);
+  switch (rule.kind) {
+    case "spendAbove":
+      return usage.chargedMicros;
+    case "noUsage":
+      return usage.wasUsed ? usage.callsTouched : null;
+    case "errorRateAbove":
+      return usage.calls === 0 ? null : (usage.errors / usage.calls) * 100;
+  }
+}
+
+interface WindowUsage {
+  readonly calls: number;
+  readonly errors: number;
+  readonly chargedMicros: number;
+  /** Calls of every hour that the window reaches into. */
+  readonly callsTouched: number;
+  /** Whether there was ever a call, in the window or before. */
+  readonly wasUsed: boolean;
+}
+
+/**
+ * What was used in a rule's window. Usage is counted by the hour, so of the hour in which the window begins as large a part
+ * is taken as the window has of it: without it, what happens just before an hour ends would be seen by nobody.
+ */
+async function readWindow(ctx: ServiceContext, rule: RuleRow): Promise<WindowUsage> {
   const owner =
     rule.projectId === null
       ? sql`project_id in (select id from projects where billing_account_id = ${rule.billingAccountId})`
       : sql`project_id = ${rule.projectId}`;
-  const since = new Date(ctx.clock.nowMs() - rule.windowHours * HOUR_MS).toISOString();
-  const [row] = await ctx.db.execute<{ calls: string; errors: string; charged: string; earlier: string }>(sql`
-    select coalesce(sum(case when hour > ${since}::timestamptz then calls else 0 end), 0) as calls,
-      coalesce(sum(case when hour > ${since}::timestamptz and status >= 500 then calls else 0 end), 0) as errors,
-      coalesce(sum(case when hour > ${since}::timestamptz then charged_micros else 0 end), 0) as charged,
-      count(*) as earlier
-    from usage_hourly where ${owner} and mode = 'live'`);
-  const calls = Number(row?.calls ?? 0);
-  if (rule.kind === "spendAbove") return Number(row?.charged ?? 0);
-  if (rule.kind === "noUsage") return Number(row?.earlier ?? 0) === 0 ? null : calls;
-  return calls === 0 ? null : (Number(row?.errors ?? 0) / calls) * 100;
+  const sinceMs = ctx.clock.nowMs() - rule.windowHours * HOUR_MS;
+  const edgeMs = Math.floor(sinceMs / HOUR_MS) * HOUR_MS;
+  const edge = sql`${new Date(edgeMs).toISOString()}::timestamptz`;
+  const isError = sql`case when status >= 500 then calls else 0 end`;
+  const rows = await ctx.db.execute<{ is_edge: boolean; calls: string; errors: string; charged: string }>(sql`
+    select hour = ${edge} as is_edge, sum(calls) as calls, sum(${isError}) as errors, sum(charged_micros) as charged
+    from usage_hourly where ${owner} and mode = 'live' and hour >= ${edge} group by 1`);
+  const shareOfEdge = (edgeMs + HOUR_MS - sinceMs) / HOUR_MS;
+  const add = (read: (row: (typeof rows)[number]) => string): number =>
+    rows.reduce((sum, row) => sum + Number(read(row)) * (row.is_edge ? shareOfEdge : 1), 0);
+  const callsTouched = rows.reduce((sum, { calls }) => sum + Number(calls), 0);
+  return {
+    calls: add(({ calls }) => calls),
+    errors: add(({ errors }) => errors),
+    chargedMicros: Math.round(add(({ charged }) => charged)),
+    callsTouched,
+    wasUsed: callsTouched > 0 || (rule.kind === "noUsage" && (await wasUsedBefore(ctx, owner, edge))),
+  };
+}
+
+async function wasUsedBefore(ctx: ServiceContext, owner: SQL, edge: SQL): Promise<boolean> {
+  const rows = await ctx.db.execute(
+    sql`select 1 as one from usage_hourly where ${owner} and mode = 'live' and hour < ${edge} limit 1`,
+  );
+  return rows.length > 0;
 }
 
 async function fire(ctx: ServiceContext, rule: RuleRow, measured: number): Promise<void> {
