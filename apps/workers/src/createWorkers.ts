@@ -109,7 +109,7 @@ export async function createWorkers(options: {
       erasure: { payments: erasurePortOf(stripe), analytics: forgetfulnessOf(sinks), upstreams: eraseUpstreams },
       tokenIssuer: createTokenIssuer({ database, settings, clock }),
       outbound,
-      webhookSlots: new EndpointSlots({ perEndpoint: 4, failingMax: CONCURRENCY.webhooks / 2 }),
+      webhookSlots: new EndpointSlots({ perEndpoint: 4, restrictedMax: CONCURRENCY.webhooks / 2 }),
       stripe,
       billing: BILLING_PORT,
       sinks,

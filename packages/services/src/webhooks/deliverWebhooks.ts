@@ -16,7 +16,7 @@ const TIMEOUT_MS = 15_000;
 const CLAIM_MS = 60_000;
 /** One job works for an endpoint so long at most; the sweep wakes it again. */
 const TURN_MS = 30_000;
-/** A failure that took longer than this ends the turn: others may have the slot. */
+/** An answer that took longer than this ends the turn: others may have the slot. */
 const SLOW_MS = 1_000;
 const BODY_CHARACTERS_MAX = 1_000;
 const { webhookEndpoints } = schema;
@@ -49,8 +49,8 @@ export async function deliverWebhooks({
   requireService(ctx);
   const endpoint = await findEndpoint(ctx, input.endpointId);
   if (endpoint === undefined) return { attempts: 0 };
-  const leave = slots.enter(endpoint.id, endpoint.failingSince !== null);
-  if (leave === undefined) return { attempts: 0 };
+  const slot = slots.enter(endpoint.id, endpoint.failingSince !== null);
+  if (slot === undefined) return { attempts: 0 };
   const untilMs = ctx.clock.nowMs() + TURN_MS;
   let attempts = 0;
   try {
@@ -61,24 +61,34 @@ export async function deliverWebhooks({
         break;
       }
       attempts += 1;
-      if (!(await deliver(ctx, outbound, delivery, endpoint.id))) break;
+      const { isEnabled, isSuccess, isSlow } = await deliver(ctx, outbound, delivery, endpoint.id);
+      slots.noteAnswer(endpoint.id, isSlow);
+      // One that was found to be slow goes on in a slot of its kind, when the sweep wakes it.
+      if (!isEnabled || (isSlow && !(isSuccess && slot.isRestricted))) break;
     }
     return { attempts };
   } finally {
-    leave();
+    slot.leave();
   }
 }
 
-/** One attempt. @returns whether the turn goes on */
+/** What an attempt says of its endpoint. */
+interface Answered {
+  readonly isEnabled: boolean;
+  readonly isSuccess: boolean;
+  readonly isSlow: boolean;
+}
+
+/** One attempt. */
 async function deliver(
   ctx: ServiceContext,
   outbound: Outbound,
   delivery: ClaimedDelivery,
   endpointId: string,
-): Promise<boolean> {
+): Promise<Answered> {
   // Read anew each time: it may have been changed, rotated or deleted.
   const endpoint = await findEndpoint(ctx, endpointId);
-  if (endpoint === undefined) return false;
+  if (endpoint === undefined) return { isEnabled: false, isSuccess: false, isSlow: false };
   const startedAt = ctx.clock.now();
   const startedMs = performance.now();
   const outcome = await send(ctx, outbound, endpoint, delivery);
@@ -91,8 +101,8 @@ async function deliver(
   };
   const retryAfterMs =
     outcome instanceof OutboundError ? undefined : parseRetryAfter(outcome.headers["retry-after"], ctx.clock.now());
-  const { isSuccess, isEnabled } = await noteAttempt(ctx, endpoint, delivery, attempt, retryAfterMs);
-  return isEnabled && (isSuccess || attempt.durationMs < SLOW_MS);
+  const noted = await noteAttempt(ctx, endpoint, delivery, attempt, retryAfterMs);
+  return { ...noted, isSlow: attempt.durationMs >= SLOW_MS };
 }
 
 async function send(

@@ -51,7 +51,7 @@ describe("an endpoint", () => {
 
 describe("slots", () => {
   it("give one endpoint a few and a failing one a single one", () => {
-    const slots = new EndpointSlots({ perEndpoint: 2, failingMax: 4 });
+    const slots = new EndpointSlots({ perEndpoint: 2, restrictedMax: 4 });
     expect([slots.enter("a", false), slots.enter("a", false), slots.enter("a", false)].map(Boolean)).toEqual([
       true,
       true,
@@ -61,21 +61,38 @@ describe("slots", () => {
   });
 
   it("keep those that are failing, however many, out of a part of the process", () => {
-    const slots = new EndpointSlots({ perEndpoint: 2, failingMax: 3 });
+    const slots = new EndpointSlots({ perEndpoint: 2, restrictedMax: 3 });
     const dead = Array.from({ length: 10 }, (_, index) => slots.enter(`dead-${index}`, true));
     expect(dead.filter(Boolean)).toHaveLength(3);
     expect(slots.enter("alive", false)).toBeDefined();
-    dead[0]?.();
+    dead[0]?.leave();
     expect(slots.enter("dead-9", true)).toBeDefined();
   });
 
+  it("are those of a failing endpoint for one that was slow when it was last asked, until it is quick", () => {
+    const slots = new EndpointSlots({ perEndpoint: 2, restrictedMax: 1 });
+    slots.noteAnswer("slow", true);
+    const slot = slots.enter("slow", false);
+    expect([slot?.isRestricted, slots.enter("slow", false), slots.enter("dead", true)]).toEqual([
+      true,
+      undefined,
+      undefined,
+    ]);
+    slots.noteAnswer("slow", false);
+    slot?.leave();
+    expect([slots.enter("slow", false), slots.enter("slow", false)].map((one) => one?.isRestricted)).toEqual([
+      false,
+      false,
+    ]);
+  });
+
   it("tell whoever has one, once, that somebody was turned away", () => {
-    const slots = new EndpointSlots({ perEndpoint: 1, failingMax: 1 });
-    const leave = slots.enter("a", false);
+    const slots = new EndpointSlots({ perEndpoint: 1, restrictedMax: 1 });
+    const slot = slots.enter("a", false);
     expect(slots.wasWanted("a")).toBe(false);
     slots.enter("a", false);
     expect([slots.wasWanted("a"), slots.wasWanted("a")]).toEqual([true, false]);
-    leave?.();
+    slot?.leave();
     expect(slots.enter("a", false)).toBeDefined();
   });
 });

@@ -50,7 +50,7 @@ const server = createServer((request, response) => {
   });
 });
 const outbound = new OutboundClient({ allowedNetworks: ["127.0.0.0/8"] });
-const slots = new EndpointSlots({ perEndpoint: 4, failingMax: 8 });
+const slots = new EndpointSlots({ perEndpoint: 4, restrictedMax: 8 });
 
 beforeAll(async () => {
   fixture = await createServiceFixture();
@@ -165,7 +165,7 @@ test("an event that comes twice is one delivery, and each delivery has one job",
 test("many workers at once deliver each event once", async () => {
   const { project, endpoint, path } = await newEndpoint();
   for (let index = 0; index < 12; index += 1) await announce(revoked(project.id));
-  const processes = Array.from({ length: 6 }, () => new EndpointSlots({ perEndpoint: 4, failingMax: 8 }));
+  const processes = Array.from({ length: 6 }, () => new EndpointSlots({ perEndpoint: 4, restrictedMax: 8 }));
   await Promise.all(
     processes.map((mine, index) =>
       deliverWebhooks({
