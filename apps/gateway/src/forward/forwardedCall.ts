@@ -20,7 +20,7 @@ import { expectProgress } from "./expectProgress.ts";
 import type { AnswerHead } from "./headers.ts";
 import { hasHeader, readAnswerHead, requestHeaders } from "./headers.ts";
 import { readKey, withoutKey } from "./target.ts";
-import type { UpstreamTarget } from "./upstreamPools.ts";
+import type { UpstreamHandler, UpstreamTarget } from "./upstreamPools.ts";
 
 /**
  * A call on its way to the upstream and back. The answer streams as it comes, but its last byte (the end of the last
@@ -47,7 +47,7 @@ export interface Route {
   readonly path: string;
 }
 
-export class ForwardedCall implements SpoolWaiter {
+export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
   readonly #gateway: Gateway;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
@@ -161,14 +161,13 @@ export class ForwardedCall implements SpoolWaiter {
     headers.push("tollgate-call-id", this.#callId);
     const request = {
       path: target.basePath + (credentials?.addToPath(path) ?? path),
-      method: this.#request.method as "GET",
+      method: this.#request.method ?? "GET",
       headers: credentials?.addToHeaders(headers) ?? headers,
       body: this.#body,
       headersTimeout: endpoint.timeoutMs,
       upgrade: incoming.upgrade === undefined ? null : "websocket",
     };
-    // The handler with raw headers: parsing them into an object, to make an array of it again, costs a tenth of a call.
-    target.pool.dispatch(request, this as unknown as Parameters<typeof target.pool.dispatch>[1]);
+    target.dispatch(request, this);
   }
 
   #requestBody(): BodyMeter | IncomingMessage | null {
@@ -192,7 +191,12 @@ export class ForwardedCall implements SpoolWaiter {
     if (this.#phase === "done" || this.#phase === "recording") abort();
   }
 
-  onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, statusMessage: string): boolean {
+  onHeaders(
+    status: number,
+    rawHeaders: readonly (Buffer | string)[],
+    resume: () => void,
+    statusMessage: string,
+  ): boolean {
     if (status < 200) return true;
     this.#resume = resume;
     this.#status = status;
@@ -207,7 +211,7 @@ export class ForwardedCall implements SpoolWaiter {
   }
 
   /** The upstream has taken the WebSocket. The open is a call: it is on file before the client hears of it. */
-  onUpgrade(status: number, rawHeaders: Buffer[], socket: Socket): void {
+  onUpgrade(status: number, rawHeaders: readonly (Buffer | string)[], socket: Socket): void {
     this.#upstreamSocket = socket;
     this.#target?.succeeded();
     if (this.#phase === "done" || this.#phase === "recording") {
@@ -237,7 +241,7 @@ export class ForwardedCall implements SpoolWaiter {
     return isFlowing;
   }
 
-  onComplete(rawTrailers: Buffer[] | null): void {
+  onComplete(rawTrailers: readonly (Buffer | string)[] | null): void {
     if (rawTrailers !== null && rawTrailers.length > 0) this.#trailers = readAnswerHead(rawTrailers);
     this.#leaveTarget();
     if (this.#phase === "done" || this.#phase === "recording") return;
@@ -255,7 +259,7 @@ export class ForwardedCall implements SpoolWaiter {
     const code = (error as { code?: string }).code ?? "";
     this.#gateway.logger.debug({ err: error, callId: this.#callId }, "upstream failed");
     if (code === "BODY_TOO_LARGE") this.#fail(REFUSALS.tooLarge);
-    else if (code === "UND_ERR_INVALID_ARG") this.#fail(REFUSALS.badPath);
+    else if (code === "INVALID_REQUEST" || code === "UND_ERR_INVALID_ARG") this.#fail(REFUSALS.badPath);
     else if (this.#head !== undefined) this.#fail(REFUSALS.unreachable);
     else this.#retryOrFail(code);
   }
@@ -264,7 +268,7 @@ export class ForwardedCall implements SpoolWaiter {
     this.#target?.failed();
     const token = this.#caller.tokens.get(this.#route.api.name);
     // An upstream that takes too long has the call already, and the caller has waited as long as it was told.
-    const isTooSlow = code.endsWith("TIMEOUT") && code !== "UND_ERR_CONNECT_TIMEOUT";
+    const isTooSlow = code.endsWith("TIMEOUT") && !code.endsWith("CONNECT_TIMEOUT");
     if (isTooSlow) this.#fail(REFUSALS.timeout);
     else if (token !== undefined && this.#mayRetry()) this.#dispatch(token);
     else this.#fail(REFUSALS.unreachable);

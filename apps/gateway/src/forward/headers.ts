@@ -85,15 +85,17 @@ export interface AnswerHead {
   readonly units: number;
 }
 
+const textOf = (part: Buffer | string): string => (typeof part === "string" ? part : part.toString("latin1"));
+
 /** Reads an answer's head as the client's parser gives it. */
-export function readAnswerHead(rawHeaders: readonly Buffer[]): AnswerHead {
+export function readAnswerHead(rawHeaders: readonly (Buffer | string)[]): AnswerHead {
   const headers: string[] = [];
   let contentLength = -1;
   let units = -1;
   let connection: string | undefined;
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = (rawHeaders[index] as Buffer).toString("latin1");
-    const value = (rawHeaders[index + 1] as Buffer).toString("latin1");
+    const name = textOf(rawHeaders[index] as Buffer | string);
+    const value = textOf(rawHeaders[index + 1] as Buffer | string);
     if (toClient.stops(name)) {
       const lower = name.toLowerCase();
       if (lower === "tollgate-units" && /^\d{1,15}$/.test(value)) units = Number(value);

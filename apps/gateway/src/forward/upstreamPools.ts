@@ -1,20 +1,39 @@
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
 import type { UpstreamInstance } from "@tollgate/config";
+import type { Dispatcher } from "undici";
 import { Pool } from "undici";
+import { UpstreamClient } from "./upstreamClient.ts";
+import type { AnswerHandler, PlainRequest } from "./upstreamConnection.ts";
+import { SWEEP_MS } from "./upstreamConnection.ts";
 
 /**
  * Connections to upstream instances: a pool of keep-alive connections for each, the choice among an API's instances by
  * the power of two choices (of two at random, the one with fewer calls in flight), and the setting aside of instances
  * that fail, until a probe of ours finds that they answer again.
  */
+export interface UpstreamRequest extends PlainRequest {
+  readonly body: Readable | null;
+  readonly upgrade: string | null;
+}
+
+/** Told what becomes of a request; with raw headers, which are text or bytes of it. */
+export type UpstreamHandler = Omit<AnswerHandler, "onHeaders" | "onComplete"> & {
+  onHeaders(status: number, headers: readonly (Buffer | string)[], resume: () => void, reason: string): boolean;
+  onUpgrade(status: number, headers: readonly (Buffer | string)[], socket: Socket): void;
+  onComplete(trailers: readonly (Buffer | string)[] | null): void;
+};
+
 export class UpstreamTarget {
   readonly url: string;
   readonly host: string;
   /** What comes before the endpoint's path. */
   readonly basePath: string;
-  readonly pool: Pool;
   inFlight = 0;
   /** Set aside: calls go to others, if there are any. */
   isEjected = false;
+  readonly #pool: Pool;
+  readonly #client: UpstreamClient | undefined;
   readonly #healthPath: string | undefined;
   #failures = 0;
   #ejections = 0;
@@ -27,7 +46,7 @@ export class UpstreamTarget {
     this.#healthPath = healthPath;
     this.host = parsed.host;
     this.basePath = parsed.pathname.replace(/\/$/, "");
-    this.pool = new Pool(parsed.origin, {
+    this.#pool = new Pool(parsed.origin, {
       connections,
       pipelining: 1,
       connect: { timeout: 1_000, noDelay: true },
@@ -36,6 +55,18 @@ export class UpstreamTarget {
       bodyTimeout: 300_000,
       headersTimeout: 300_000,
     });
+    if (parsed.protocol === "http:") this.#client = new UpstreamClient(parsed, connections);
+  }
+
+  dispatch(request: UpstreamRequest, handler: UpstreamHandler): void {
+    const client = request.body === null && request.upgrade === null ? this.#client : undefined;
+    if (client !== undefined) client.dispatch(request, handler);
+    // Undici's older handlers get raw headers: made an object of, only to become an array again, they cost a tenth of a call.
+    else this.#pool.dispatch(request as Dispatcher.DispatchOptions, handler as unknown as Dispatcher.DispatchHandler);
+  }
+
+  sweep(): void {
+    this.#client?.sweep();
   }
 
   succeeded(): void {
@@ -52,7 +83,8 @@ export class UpstreamTarget {
   /** @param isHard whether calls in flight are given up */
   async close(isHard: boolean): Promise<void> {
     clearTimeout(this.#probe);
-    await (isHard ? this.pool.destroy() : this.pool.close());
+    this.#client?.close(isHard);
+    await (isHard ? this.#pool.destroy() : this.#pool.close());
   }
 
   #eject(): void {
@@ -68,7 +100,7 @@ export class UpstreamTarget {
     const path = this.basePath + (this.#healthPath ?? "/");
     const headers = { "user-agent": "tollgate-probe" };
     try {
-      const answer = await this.pool.request({
+      const answer = await this.#pool.request({
         path,
         method: "GET",
         headers,
@@ -81,7 +113,7 @@ export class UpstreamTarget {
       this.#failures = FAILURES_TO_EJECT - 1;
     } catch {
       // Still away, or not well: that is what the probe wanted to know.
-      if (!this.pool.destroyed && !this.pool.closed) this.#eject();
+      if (!this.#pool.destroyed && !this.#pool.closed) this.#eject();
     }
   }
 
@@ -112,10 +144,12 @@ export class UpstreamPools {
   readonly #instancesOf: (api: string) => readonly UpstreamInstance[];
   readonly #targets = new Map<string, UpstreamTarget>();
   readonly #byApi = new Map<string, ApiTargets>();
+  readonly #sweeping: NodeJS.Timeout;
 
   constructor(options: { connections: number; instancesOf: (api: string) => readonly UpstreamInstance[] }) {
     this.#connections = options.connections;
     this.#instancesOf = options.instancesOf;
+    this.#sweeping = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
   /** An instance for a call; another than `except` if there is one. */
@@ -131,7 +165,12 @@ export class UpstreamPools {
     return first.inFlight <= second.inFlight ? first : second;
   }
 
+  #sweep(): void {
+    for (const target of this.#targets.values()) target.sweep();
+  }
+
   async close(): Promise<void> {
+    clearInterval(this.#sweeping);
     await Promise.all([...this.#targets.values()].map((target) => target.close(true)));
   }
 
