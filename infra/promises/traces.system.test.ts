@@ -1,15 +1,17 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import type { System } from "@tollgate/dev/system";
 import { startSystem } from "@tollgate/dev/system";
 import type { CollectedSpan, TraceCollector } from "@tollgate/testing/traces";
 import { startTraceCollector } from "@tollgate/testing/traces";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { faultsOf, readMetrics } from "./metrics.ts";
 import type { Stranger } from "./stranger.ts";
 import { addCredit, callGateway, eventually, signUp } from "./stranger.ts";
 
-/** One trace follows what a request causes, over every process that it goes on in. */
+/** What can be seen of a running system: one trace follows what a request causes, over every process that it goes on in. */
 let system: System;
 let dir: string;
 let collector: TraceCollector;
@@ -117,4 +119,22 @@ test("a call is a span at the gateway in the caller's trace, and the upstream go
   });
   expect((await callGateway(url, stranger.key)).status).toBe(200);
   expect(collector.texts.some((text) => text.includes(stranger.key) || text.includes("text=traced"))).toBe(false);
+});
+
+test("metrics of every process have names and units by Prometheus' convention, and what is watched is among them", async () => {
+  const workersEnv = await readFile(path.join(dir, "env", "workers.env"), "utf8");
+  const [, port = ""] = /^WORKERS_PORT="(\d+)"$/m.exec(workersEnv) ?? [];
+  const urls = [system.ready.apiUrl, system.ready.gatewayUrl, `http://127.0.0.1:${port}`];
+  const metrics = (await Promise.all(urls.map(readMetrics))).flat();
+  const own = metrics.filter(({ name }) => name.startsWith("tollgate"));
+  expect(own.length).toBeGreaterThan(15);
+  expect(own.flatMap(faultsOf)).toEqual([]);
+
+  const observed = fileURLToPath(new URL("../observability/", import.meta.url));
+  const texts = await Promise.all(
+    ["alerts.yaml", "grafana/dashboards/tollgate.json"].map((file) => readFile(path.join(observed, file), "utf8")),
+  );
+  const asked = new Set(texts.flatMap((text) => text.match(/tollgate_[a-z_]+/g) ?? []));
+  const shown = new Set(metrics.flatMap(({ name, series }) => [name, ...series]));
+  expect([...asked].filter((name) => !shown.has(name.replace(/_bucket$/, "")))).toEqual([]);
 });

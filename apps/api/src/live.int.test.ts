@@ -1,6 +1,7 @@
 import { createTollgateClient } from "@tollgate/client";
 import type { LiveUsage, Session } from "@tollgate/contracts";
 import { PUSH_SUBJECTS } from "@tollgate/contracts";
+import { schema } from "@tollgate/db";
 import { newId, silentLogger } from "@tollgate/kernel";
 import { PushBus } from "@tollgate/messaging";
 import { foldCalls, formatCallRecord } from "@tollgate/services/metering";
@@ -139,6 +140,20 @@ test("over plain HTTP a message has an id, and who names it is not sent the same
   const again = await opening;
   await expect.poll(() => again.seen.text, SOON).toContain("data: ");
   expect(again.seen.text).not.toContain(`id: ${id}\n`);
+});
+
+test("a notification is on the stream of whoever it is for within seconds, and on nobody else's", async () => {
+  const [viewer, developer] = [tenant.people.viewer, tenant.people.developer];
+  const streams = await Promise.all([viewer, developer].map(({ token }) => openStreamOf("notifications/live", token)));
+  for (const { seen } of streams) await expect.poll(() => seen.text, SOON).toContain('"unread":0');
+  const text = "The monthly spend cap was changed";
+  await api.system.db.insert(schema.notifications).values({
+    ...{ id: newId("notification"), customerId: viewer.customerId, eventId: newId("event"), text },
+    ...{ type: "projects.spendCapChanged", projectId: tenant.ids["prj"], createdAt: api.clock.now() },
+  });
+  await expect.poll(() => streams[0]?.seen.text, SOON).toContain(text);
+  expect(streams[0]?.seen.text).toContain('"unread":1');
+  expect(streams[1]?.seen.text).not.toContain(text);
 });
 
 describe("a stream ends within a second when its caller", () => {
