@@ -1,6 +1,7 @@
 import type { Database } from "@tollgate/db";
 import { createDatabase, migrateDatabase } from "@tollgate/db";
 import { seedTiers } from "@tollgate/services/billing";
+import { reserveConnection } from "../reserveConnection.ts";
 import { contextOf } from "./identityContext.ts";
 
 const KEYS_PER_PROJECT = 10;
@@ -26,11 +27,9 @@ export const projectIdAt = (index: number): string => `prj_bench${String(index).
 /** So many customers and as many keys, ten to a project, in a few statements. Times are random, as ids are. */
 export async function seedPeople(database: Database, people: number): Promise<void> {
   const projects = people / KEYS_PER_PROJECT;
-  const { sql } = database;
   // More than a statement may take otherwise.
-  const seeding = await sql.reserve();
+  const seeding = await reserveConnection(database);
   try {
-    await seeding`set statement_timeout = 0`;
     await seeding`
       insert into customers (id, email, status, created_at, updated_at)
       select 'cus_bench' || lpad(n::text, 10, '0'), 'person-' || lpad(n::text, 7, '0') || '@example.test', 'verified', t, t

@@ -7,6 +7,7 @@ import { createOwnDatabase } from "../identity/seedPeople.ts";
 import type { BenchPlace } from "../place.ts";
 import { fixed, times, whole } from "../report/numbers.ts";
 import type { Section } from "../report/section.ts";
+import { reserveConnection } from "../reserveConnection.ts";
 import { chunksOf, idsOf, seedAccounts, seeding, sideBySide, timed } from "./seedAccounts.ts";
 
 const LINES = 50;
@@ -98,14 +99,21 @@ async function seedPeriods(database: Database, periods: number): Promise<void> {
   });
 }
 
+/** What `like` leaves out: the rows are held to the same references. */
+const REFERENCES = [
+  "once_invoices add foreign key (billing_account_id) references billing_accounts (id)",
+  "once_invoice_entries add foreign key (invoice_id) references once_invoices (id)",
+  "once_invoice_lines add foreign key (invoice_id) references once_invoices (id)",
+];
+
 /** The same rows, into tables of the same shape. */
 async function closeAtOnce(database: Database): Promise<number> {
-  const sql = await database.sql.reserve();
+  const sql = await reserveConnection(database);
   try {
-    await sql`set statement_timeout = 0`;
     for (const table of ["invoices", "invoice_entries", "invoice_lines"]) {
       await sql.unsafe(`create table once_${table} (like ${table} including all)`);
     }
+    for (const reference of REFERENCES) await sql.unsafe(`alter table ${reference}`);
     // Once for the cache.
     await sql`select count(detail) from ledger_entries`;
     return await timed(async () => {

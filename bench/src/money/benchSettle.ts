@@ -8,6 +8,7 @@ import { createOwnDatabase } from "../identity/seedPeople.ts";
 import type { BenchPlace } from "../place.ts";
 import { fixed, times, whole } from "../report/numbers.ts";
 import type { Section } from "../report/section.ts";
+import { reserveConnection } from "../reserveConnection.ts";
 import { chunksOf, idsOf, seedAccounts, seeding, sideBySide, timed } from "./seedAccounts.ts";
 
 const ACCOUNTS = 1_000;
@@ -101,9 +102,8 @@ async function seedCalls(database: Database, calls: number): Promise<void> {
 }
 
 async function addUp(database: Database): Promise<number> {
-  const sql = await database.sql.reserve();
+  const sql = await reserveConnection(database);
   try {
-    await sql`set statement_timeout = 0`;
     await sql`create table sums (like accruals including all)`;
     // Once for the cache.
     await sql`select count(*) from calls`;

@@ -9,6 +9,7 @@ import { createOwnDatabase, projectIdAt, seedPeople } from "../identity/seedPeop
 import type { BenchPlace } from "../place.ts";
 import { fixed, median, whole } from "../report/numbers.ts";
 import type { Goal, Section } from "../report/section.ts";
+import { reserveConnection } from "../reserveConnection.ts";
 
 const CALLS = 10_000_000;
 const DAYS = 30;
@@ -81,10 +82,8 @@ export async function benchSeries(place: BenchPlace, servers: RunningServers): P
 async function seedUsage(database: Database, from: Date): Promise<number> {
   const rows = DAYS * HOURS_PER_DAY * KEYS * ENDPOINTS * STATUSES.length;
   const others = PEOPLE / 10 - 1;
-  const { sql } = database;
-  const seeding = await sql.reserve();
+  const seeding = await reserveConnection(database);
   try {
-    await seeding`set statement_timeout = 0`;
     await seeding`
       insert into usage_hourly (project_id, hour, endpoint_id, key_id, mode, status, billing_account_id, calls, units,
                                 charged_micros, latency_ms_total)
