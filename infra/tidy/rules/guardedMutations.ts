@@ -7,8 +7,8 @@ import { childOf, childrenOf, moduleLinks, nameOf, walk } from "../syntax.ts";
 /** What every mutation has, and how it is recognised among the functions that its verb reaches. */
 const DUTIES = {
   permission: /^packages\/services\/src\/permissions\.ts#require/,
-  audit: /^@tollgate\/db#writeAudit$/,
-  event: /^@tollgate\/db#appendEvent$/,
+  audit: /^@tollgate\/db#writeAudits?$/,
+  event: /^@tollgate\/db#appendEvents?$/,
 } as const;
 type Duty = keyof typeof DUTIES;
 

@@ -1,6 +1,6 @@
 import { schema } from "@tollgate/db";
 import { newId, TollgateError } from "@tollgate/kernel";
-import { and, eq } from "drizzle-orm";
+import { and, eq, inArray } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ServiceFixture } from "../../test/serviceFixture.ts";
 import { createServiceFixture, insertMember, insertProject, OPERATOR, SYSTEM } from "../../test/serviceFixture.ts";
@@ -252,6 +252,59 @@ test("a settlement of more lines than one transaction holds is finished by the j
   expect(lines.filter((each) => each.detail !== null)).toHaveLength(1_200);
   // All of it was used in time, and the rest has expired.
   expect((await balanceOf(billingAccountId)).balance).toBe(0n);
+  await expectBooksToBalance();
+});
+
+test("accounts that are settled together each keep what they had, and one that is not there holds up no other", async () => {
+  const at = fixture.clock.now();
+  const accounts = await Promise.all(Array.from({ length: 12 }, newAccount));
+  for (const [index, billingAccountId] of accounts.entries()) {
+    await credit(billingAccountId, 1_000n, { source: "promo", expiresAt: inHours(1) });
+    if (index % 3 === 0) await credit(billingAccountId, 40n);
+    // Together these are more lines than one transaction holds, and some are more than their credit covers.
+    const lines = index % 4 === 1 ? 0 : index * 30;
+    const calls = Array.from({ length: lines }, (_, n) => ({
+      ...{ billingAccountId, projectId: projectOf(billingAccountId), at, chargedMicros: micros(5n) },
+      endpointId: `ep_${String(n).padStart(8, "0")}`,
+    }));
+    if (calls.length > 0) await makeCalls(fixture, calls);
+  }
+  nextHour();
+  nextHour();
+  const expected = await Promise.all(accounts.map(async (id) => (await balanceOf(id)).balance));
+  const before = hourOf(fixture.clock.nowMs()).toISOString();
+  const billingAccountIds = [...accounts, newId("billingAccount")];
+  const settling = settleAccounts({ ctx: system(), input: { billingAccountIds, before } });
+  expect(await reasonOf(settling)).toBe("NOT_FOUND billing_account_not_found");
+  const { budgets } = schema;
+  const wallets = await system().db.select().from(budgets).where(inArray(budgets.billingAccountId, accounts));
+  const posted = new Map(wallets.map((wallet) => [wallet.billingAccountId, wallet]));
+  expect(accounts.map((id) => posted.get(id)?.limitAmount)).toEqual(expected);
+  expect(wallets.filter((wallet) => wallet.used !== 0n)).toEqual([]);
+  const again = await settleAccounts({ ctx: system(), input: { billingAccountIds: accounts, before } });
+  expect(again.transactions).toBe(0);
+  await expectBooksToBalance();
+});
+
+test("accounts that are settled together by two processes, while their calls are counted, are each posted once", async () => {
+  const at = fixture.clock.now();
+  const accounts = await Promise.all(Array.from({ length: 8 }, newAccount));
+  for (const id of accounts) await credit(id, 1_000n);
+  for (const id of accounts) await use(id, 10n, at);
+  nextHour();
+  const before = hourOf(fixture.clock.nowMs()).toISOString();
+  await Promise.all([
+    ...accounts.map((id) => use(id, 10n, at)),
+    settleAccounts({ ctx: system(), input: { billingAccountIds: accounts, before } }),
+    ...accounts.map((id) => use(id, 10n, at)),
+    settleAccounts({
+      ctx: fixture.otherProcess(SYSTEM),
+      input: { billingAccountIds: [...accounts].reverse(), before },
+    }),
+    ...accounts.map((id) => credit(id, 5n)),
+  ]);
+  await settleAccounts({ ctx: system(), input: { billingAccountIds: accounts, before } });
+  for (const id of accounts) expect((await balanceOf(id)).balance).toBe(975n);
   await expectBooksToBalance();
 });
 

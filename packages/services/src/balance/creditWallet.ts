@@ -45,7 +45,7 @@ export async function creditWallet(ctx: ServiceContext, credit: Credit): Promise
 }
 
 async function creditInTransaction(ctx: ServiceContext, credit: Credit): Promise<Adjustment> {
-  const { row: transaction, isNew } = await claimTransaction(ctx, {
+  const claiming = claimTransaction(ctx, {
     ...credit,
     kind: "credit",
     request: {
@@ -54,11 +54,11 @@ async function creditInTransaction(ctx: ServiceContext, credit: Credit): Promise
       expiresAt: credit.expiresAt?.toISOString() ?? null,
     },
   });
+  const [{ row: transaction, isNew }, wallet] = await inPipeline([claiming, lockWallet(ctx, credit.billingAccountId)]);
   if (!isNew) return toAdjustment(ctx, transaction);
   if (credit.expiresAt !== undefined && credit.expiresAt.getTime() <= ctx.clock.nowMs()) {
     throw invalid("expiresAt", "Must be in the future");
   }
-  const wallet = await lockWallet(ctx, credit.billingAccountId);
   const grantId = newId("grant");
   const { billingAccountId, micros, source, reference } = credit;
   await inPipeline([

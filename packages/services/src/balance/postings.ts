@@ -1,5 +1,5 @@
 import type { TransactionKind } from "@tollgate/contracts";
-import { insertRows, schema } from "@tollgate/db";
+import { inPipeline, insertRows, schema } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
 import { actorName, newId, sumMicros, ZERO_MICROS } from "@tollgate/kernel";
 import { sql } from "drizzle-orm";
@@ -35,29 +35,29 @@ export function preparePosting(posting: Omit<Posting, "id">): Posting {
 export async function writePostings(ctx: ServiceContext, postings: readonly Posting[]): Promise<void> {
   const createdAt = ctx.clock.now();
   const actor = actorName(ctx.actor);
-  await insertRows(
-    ctx.db,
-    schema.ledgerTransactions,
-    postings.map(({ id, billingAccountId, kind, reference }) => ({
-      ...{ id, billingAccountId, kind, idempotencyKey: id, requestHash: "", reference },
-      ...{ isVisible: true, actor, createdAt },
+  const heads = postings.map(({ id, billingAccountId, kind, reference }) => ({
+    ...{ id, billingAccountId, kind, idempotencyKey: id, requestHash: "", reference },
+    ...{ isVisible: true, actor, createdAt },
+  }));
+  const entries = postings.flatMap(({ id: transactionId, entries }) =>
+    entries.map(({ account, amountMicros, detail = null }, line) => ({
+      ...{ transactionId, line, account, amountMicros, detail, createdAt },
     })),
-  );
-  await insertRows(
-    ctx.db,
-    schema.ledgerEntries,
-    postings.flatMap(({ id: transactionId, entries }) =>
-      entries.map(({ account, amountMicros, detail = null }, line) => ({
-        ...{ transactionId, line, account, amountMicros, detail, createdAt },
-      })),
-    ),
   );
   const consumptions = postings.flatMap(({ id: transactionId, consumptions }) =>
     consumptions.map((consumption) => ({ ...consumption, transactionId, createdAt })),
   );
+  await inPipeline([
+    insertRows(ctx.db, schema.ledgerTransactions, heads),
+    insertRows(ctx.db, schema.ledgerEntries, entries),
+    insertRows(ctx.db, schema.grantConsumptions, consumptions),
+    takeFromGrants(ctx, consumptions),
+  ]);
+}
+
+/** What one transaction brings back and another takes again is one change of the grant. */
+async function takeFromGrants(ctx: ServiceContext, consumptions: readonly Consumption[]): Promise<void> {
   if (consumptions.length === 0) return;
-  await insertRows(ctx.db, schema.grantConsumptions, consumptions);
-  // What one transaction brings back and another takes again is one change of the grant.
   await ctx.db.execute(sql`
     update grants set remaining_micros = grants.remaining_micros - taken.micros
     from (

@@ -1,9 +1,9 @@
 import type { settleJob } from "@tollgate/contracts";
 import { TollgateError } from "@tollgate/kernel";
 import type { z } from "zod";
-import type { ServiceContext, Verb } from "../context.ts";
+import type { Verb } from "../context.ts";
 import { requireService } from "../permissions.ts";
-import { settleTogether } from "./settleWallets.ts";
+import { settleCompletely } from "./settleWallets.ts";
 
 /**
  * Settles accounts completely, together as long as that goes well: the work of one `balance.settle` job. Cut at any point
@@ -18,14 +18,14 @@ export async function settleAccounts({
   const before = new Date(input.before);
   const ids = [...new Set(input.billingAccountIds)];
   try {
-    return { transactions: await settleAll(ctx, ids, before) };
+    return { transactions: await settleCompletely(ctx, ids, before) };
   } catch (error) {
     if (ids.length === 1 || !isOfOneAccount(error)) throw error;
   }
   let transactions = 0;
   const failures: unknown[] = [];
   for (const id of ids) {
-    await settleAll(ctx, [id], before).then(
+    await settleCompletely(ctx, [id], before).then(
       (posted) => {
         transactions += posted;
       },
@@ -39,14 +39,3 @@ export async function settleAccounts({
 /** Whether others may go well: not when the database is away. */
 const isOfOneAccount = (error: unknown): boolean =>
   !(error instanceof TollgateError && ["database_unavailable", "commit_unknown"].includes(error.reason ?? ""));
-
-/** @returns how many ledger transactions posted usage */
-async function settleAll(ctx: ServiceContext, billingAccountIds: readonly string[], before: Date): Promise<number> {
-  let transactions = 0;
-  for (let open = billingAccountIds; open.length > 0; ) {
-    const settled = await settleTogether(ctx, open, before);
-    transactions += [...settled.values()].filter(({ transactionId }) => transactionId !== null).length;
-    open = open.filter((id) => settled.get(id)?.isComplete !== true);
-  }
-  return transactions;
-}

@@ -1,5 +1,5 @@
 import { balanceDebited } from "@tollgate/contracts";
-import { appendEvents, withTransaction, writeAudits } from "@tollgate/db";
+import { appendEvents, inPipeline, withTransaction, writeAudits } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
 import { badRequest, negateMicros, sumMicros } from "@tollgate/kernel";
 import { sql } from "drizzle-orm";
@@ -46,6 +46,25 @@ export async function settleTogether(
   });
 }
 
+/**
+ * Settles accounts until nothing before the hour is left, in as many transactions as that takes.
+ * @returns how many ledger transactions posted usage
+ * @throws TollgateError as {@link settleTogether}
+ */
+export async function settleCompletely(
+  ctx: ServiceContext,
+  billingAccountIds: readonly string[],
+  before: Date,
+): Promise<number> {
+  let transactions = 0;
+  for (let open = billingAccountIds; open.length > 0; ) {
+    const settled = await settleTogether(ctx, open, before);
+    transactions += [...settled.values()].filter(({ transactionId }) => transactionId !== null).length;
+    open = open.filter((id) => settled.get(id)?.isComplete !== true);
+  }
+  return transactions;
+}
+
 interface PlannedSettlement {
   readonly facts: GatheredSettlement;
   readonly plan: SettlementPlan;
@@ -63,33 +82,29 @@ export async function settleWallets(
   const changed = planned.filter(({ postings }) => postings.length > 0);
   if (changed.length > 0) {
     const postings = changed.flatMap((each) => each.postings);
-    await writePostings(ctx, postings);
-    await markSettled(ctx, changed);
-    await moveWallets(
-      ctx,
-      wallets,
-      changed.map(({ facts, plan }) => ({
-        billingAccountId: facts.billingAccountId,
-        postedMicros: sumMicros([
-          sumOf(plan.restored),
-          negateMicros(plan.totalMicros),
-          negateMicros(sumOf(plan.expired)),
-        ]),
-        usedMicros: negateMicros(plan.totalMicros),
-      })),
-    );
-    await appendEvents(ctx, postings.filter(({ takenMicros }) => takenMicros > 0n).map(toDebited));
-    await writeAudits(
-      ctx,
-      changed.map(({ facts, settlement: { transactionId, totalMicros, expiredMicros, lines } }) => ({
-        action: "balance.settle",
-        subject: facts.billingAccountId,
-        after: { transactionId, before, totalMicros, expiredMicros, lines },
-      })),
-    );
+    await inPipeline([
+      writePostings(ctx, postings),
+      markSettled(ctx, changed),
+      moveWallets(ctx, wallets, changed.map(toChange)),
+      appendEvents(ctx, postings.filter(({ takenMicros }) => takenMicros > 0n).map(toDebited)),
+      writeAudits(
+        ctx,
+        changed.map(({ facts, settlement: { transactionId, totalMicros, expiredMicros, lines } }) => ({
+          action: "balance.settle",
+          subject: facts.billingAccountId,
+          after: { transactionId, before, totalMicros, expiredMicros, lines },
+        })),
+      ),
+    ]);
   }
   return new Map(planned.map(({ facts, settlement }) => [facts.billingAccountId, settlement]));
 }
+
+const toChange = ({ facts: { billingAccountId }, plan: { restored, totalMicros, expired } }: PlannedSettlement) => ({
+  billingAccountId,
+  postedMicros: sumMicros([sumOf(restored), negateMicros(totalMicros), negateMicros(sumOf(expired))]),
+  usedMicros: negateMicros(totalMicros),
+});
 
 const toDebited = ({ id, billingAccountId, kind, takenMicros }: Posting) => ({
   definition: balanceDebited,

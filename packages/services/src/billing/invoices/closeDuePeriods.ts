@@ -1,13 +1,13 @@
-import { schema, withTransaction, writeAudit } from "@tollgate/db";
+import { appendEvents, insertRows, schema, withTransaction, writeAudit } from "@tollgate/db";
 import type { Micros, PeriodAnchor } from "@tollgate/kernel";
 import { anchoredPeriod, localDate, newId, subtractMicros, sumMicros, toMicros, ZERO_MICROS } from "@tollgate/kernel";
 import { and, eq, inArray, lt, sql } from "drizzle-orm";
 import { hourCeiling, hourFloor, lockWallets } from "../../balance/internal.ts";
-import { settleAccount } from "../../balance/settleAccount.ts";
+import { settleCompletely } from "../../balance/settleWallets.ts";
 import type { ServiceContext } from "../../context.ts";
 import type { AccountFacts } from "./accountFacts.ts";
 import { gatherAccounts } from "./accountFacts.ts";
-import { announceInvoice, sellerOf } from "./internal.ts";
+import { announcementOf, sellerOf } from "./internal.ts";
 import { takeNumbers } from "./takeNumbers.ts";
 
 export interface DuePeriod {
@@ -55,25 +55,22 @@ export async function closeDuePeriods(
 async function settleThrough(ctx: ServiceContext, due: readonly DuePeriod[]): Promise<void> {
   const { accruals } = schema;
   const before = hourFloor(ctx.clock.nowMs());
+  const ids = due.map(({ account }) => account.id);
   const unsettled = await ctx.db
     .selectDistinct({ id: accruals.billingAccountId })
     .from(accruals)
     .where(
       and(
-        inArray(
-          accruals.billingAccountId,
-          due.map(({ account }) => account.id),
-        ),
+        inArray(accruals.billingAccountId, ids),
         lt(accruals.hour, before),
         lt(accruals.settledMicros, accruals.amountMicros),
       ),
     );
-  for (const { id } of unsettled) {
-    let isComplete = false;
-    while (!isComplete) {
-      ({ isComplete } = await settleAccount({ ctx, input: { billingAccountId: id, before } }));
-    }
-  }
+  await settleCompletely(
+    ctx,
+    unsettled.map(({ id }) => id),
+    before,
+  );
 }
 
 interface OpenInvoice extends DuePeriod {
@@ -90,8 +87,7 @@ async function closeInTransaction(ctx: ServiceContext, due: readonly DuePeriod[]
   const fresh = (await gatherAccounts(ctx, [...posted.keys()])).flatMap((facts) => findDuePeriod(facts, at) ?? []);
   if (fresh.length === 0) return 0;
   const open = await insertDrafts(ctx, fresh);
-  await claimLines(ctx, open);
-  const totals = await readTotals(ctx, open);
+  const totals = await claimLines(ctx, open);
   await finalize(ctx, open, totals, posted);
   return open.length;
 }
@@ -99,7 +95,9 @@ async function closeInTransaction(ctx: ServiceContext, due: readonly DuePeriod[]
 async function insertDrafts(ctx: ServiceContext, due: readonly DuePeriod[]): Promise<OpenInvoice[]> {
   const now = ctx.clock.now();
   const open = due.map((period) => ({ ...period, id: newId("invoice") }));
-  await ctx.db.insert(schema.invoices).values(
+  await insertRows(
+    ctx.db,
+    schema.invoices,
     open.map(({ id, account, start, end }) => ({
       id,
       billingAccountId: account.id,
@@ -123,51 +121,41 @@ async function insertDrafts(ctx: ServiceContext, due: readonly DuePeriod[]): Pro
 /**
  * Puts every line of the ledger that is on no invoice yet and is of the period, or late from an earlier one, on the
  * invoice. Lines of a first invoice may be of any age; those of later ones were posted after the one before was closed.
+ * @returns the total of each invoice that has lines
  */
-async function claimLines(ctx: ServiceContext, open: readonly OpenInvoice[]): Promise<void> {
+async function claimLines(ctx: ServiceContext, open: readonly OpenInvoice[]): Promise<Map<string, Micros>> {
   const ids = open.map((invoice) => invoice.id);
   const accounts = open.map((invoice) => `wallet:${invoice.account.id}`);
   const since = open.map((invoice) => (invoice.account.lastEnd === null ? new Date(0) : invoice.start).toISOString());
   const ends = open.map((invoice) => invoice.end.toISOString());
-  await ctx.db.execute(sql`
-    insert into invoice_entries (transaction_id, line, invoice_id)
-    select e.transaction_id, e.line, p.invoice_id
-    from unnest(${sql.param(ids)}::text[], ${sql.param(accounts)}::text[], ${sql.param(since)}::text[],
-                ${sql.param(ends)}::text[]) as p (invoice_id, account, since, ends)
-    join ledger_entries as e on e.account = p.account and e.created_at >= p.since::timestamptz
-    where e.detail is not null and e.detail->>'hour' < p.ends
-      and not exists (select 1 from invoice_entries as x where x.transaction_id = e.transaction_id and x.line = e.line)`);
-  await ctx.db.execute(sql`
-    insert into invoice_lines (invoice_id, line, description, project_id, endpoint_id, quantity, unit_price_micros,
-                               amount_micros)
-    select sums.invoice_id,
-      row_number() over (partition by sums.invoice_id order by sums.project_id, sums.endpoint_id, sums.price),
-      coalesce(a.display_name || ', ' || n.name, sums.endpoint_id), sums.project_id, sums.endpoint_id, sums.units,
-      sums.price, sums.amount
-    from (
-      select x.invoice_id, e.detail->>'projectId' as project_id, e.detail->>'endpointId' as endpoint_id,
-        (e.detail->>'unitPriceMicros')::int8 as price, sum((e.detail->>'units')::int8)::int8 as units,
-        sum(-e.amount_micros)::int8 as amount
-      from invoice_entries as x join ledger_entries as e on e.transaction_id = x.transaction_id and e.line = x.line
-      where x.invoice_id = any(${sql.param(ids)}::text[])
-      group by x.invoice_id, e.detail->>'projectId', e.detail->>'endpointId', (e.detail->>'unitPriceMicros')::int8
-    ) as sums
-    left join endpoints as n on n.id = sums.endpoint_id left join apis as a on a.id = n.api_id`);
-}
-
-async function readTotals(ctx: ServiceContext, open: readonly OpenInvoice[]): Promise<Map<string, Micros>> {
-  const { invoiceLines } = schema;
-  const rows = await ctx.db
-    .select({ id: invoiceLines.invoiceId, total: sql<string>`sum(${invoiceLines.amountMicros})` })
-    .from(invoiceLines)
-    .where(
-      inArray(
-        invoiceLines.invoiceId,
-        open.map((invoice) => invoice.id),
-      ),
+  const rows = await ctx.db.execute<{ invoice_id: string; total: string }>(sql`
+    with claimed as materialized (
+      select p.invoice_id, e.transaction_id, e.line, e.amount_micros, e.detail->>'projectId' as project_id,
+        e.detail->>'endpointId' as endpoint_id, (e.detail->>'unitPriceMicros')::int8 as price,
+        (e.detail->>'units')::int8 as units
+      from unnest(${sql.param(ids)}::text[], ${sql.param(accounts)}::text[], ${sql.param(since)}::text[],
+                  ${sql.param(ends)}::text[]) as p (invoice_id, account, since, ends)
+      join ledger_entries as e on e.account = p.account and e.created_at >= p.since::timestamptz
+      where e.detail is not null and e.detail->>'hour' < p.ends
+        and not exists (
+          select 1 from invoice_entries as x where x.transaction_id = e.transaction_id and x.line = e.line)
+    ), kept as (
+      insert into invoice_entries (transaction_id, line, invoice_id)
+      select transaction_id, line, invoice_id from claimed
+    ), sums as materialized (
+      select invoice_id, project_id, endpoint_id, price, sum(units)::int8 as units, sum(-amount_micros)::int8 as amount
+      from claimed group by invoice_id, project_id, endpoint_id, price
+    ), written as (
+      insert into invoice_lines (invoice_id, line, description, project_id, endpoint_id, quantity, unit_price_micros,
+                                 amount_micros)
+      select sums.invoice_id,
+        row_number() over (partition by sums.invoice_id order by sums.project_id, sums.endpoint_id, sums.price),
+        coalesce(a.display_name || ', ' || n.name, sums.endpoint_id), sums.project_id, sums.endpoint_id, sums.units,
+        sums.price, sums.amount
+      from sums left join endpoints as n on n.id = sums.endpoint_id left join apis as a on a.id = n.api_id
     )
-    .groupBy(invoiceLines.invoiceId);
-  return new Map(rows.map((row) => [row.id, toMicros(BigInt(row.total))]));
+    select invoice_id, sum(amount)::text as total from sums group by invoice_id`);
+  return new Map([...rows].map((row) => [row.invoice_id, toMicros(BigInt(row.total))]));
 }
 
 /**
@@ -221,32 +209,26 @@ async function finalize(
     const isPaid = dueMicros === 0n;
     return { invoice, totalMicros, dueMicros, number, isPaid, isCollected: !isPaid && isLent(invoice) };
   });
-  const values = sql.join(
-    rows.map(
-      (row) => sql`(${row.invoice.id}::text, ${row.number}::text, ${row.totalMicros.toString()}::int8,
-        ${row.dueMicros.toString()}::int8, ${row.isPaid ? "paid" : "final"}::text, ${row.isCollected}::boolean)`,
-    ),
-    sql`, `,
-  );
   await ctx.db.execute(sql`
-    update invoices set number = v.number, total_micros = v.total, due_micros = v.due, status = v.status,
+    update invoices set number = v.number, total_micros = v.total, due_micros = v.due,
+      status = case when v.due = 0 then 'paid' else 'final' end,
       finalized_at = ${now.toISOString()}::timestamptz,
-      paid_at = case when v.status = 'paid' then ${now.toISOString()}::timestamptz end,
-      next_attempt_at = case when v.is_collected then ${now.toISOString()}::timestamptz end
-    from (values ${values}) as v (id, number, total, due, status, is_collected) where invoices.id = v.id`);
-  for (const row of rows) {
-    if (row.number === null) continue;
-    const about = {
-      billingAccountId: row.invoice.account.id,
-      id: row.invoice.id,
-      kind: "usage" as const,
-      number: row.number,
-      totalMicros: row.totalMicros,
-      dueMicros: row.dueMicros,
-    };
-    await announceInvoice(ctx, "finalized", about);
-    if (row.isPaid) await announceInvoice(ctx, "paid", about);
-  }
+      paid_at = case when v.due = 0 then ${now.toISOString()}::timestamptz end,
+      next_attempt_at = case when v.is_collected::bool then ${now.toISOString()}::timestamptz end
+    from unnest(${sql.param(rows.map((row) => row.invoice.id))}::text[],
+                ${sql.param(rows.map((row) => row.number))}::text[],
+                ${sql.param(rows.map((row) => row.totalMicros.toString()))}::int8[],
+                ${sql.param(rows.map((row) => row.dueMicros.toString()))}::int8[],
+                ${sql.param(rows.map((row) => String(row.isCollected)))}::text[]) as v (id, number, total, due, is_collected)
+    where invoices.id = v.id`);
+  const announced = rows
+    .filter(({ number }) => number !== null)
+    .flatMap(({ invoice: { id, account }, number, totalMicros, dueMicros, isPaid }) => {
+      const about = { billingAccountId: account.id, id, kind: "usage" as const, number, totalMicros, dueMicros };
+      const finalized = announcementOf("finalized", about);
+      return isPaid ? [finalized, announcementOf("paid", about)] : [finalized];
+    });
+  await appendEvents(ctx, announced);
   await writeAudit(ctx, {
     action: "billing.closePeriod",
     subject: accountIds.length === 1 ? (accountIds[0] ?? "") : "billing",

@@ -1,7 +1,7 @@
 import type { Invoice, InvoiceSummary } from "@tollgate/contracts";
 import { billingInvoiceFinalized, billingInvoicePaid, billingInvoiceVoided } from "@tollgate/contracts";
-import type { InvoiceParty } from "@tollgate/db";
-import { appendEvent, schema } from "@tollgate/db";
+import type { Announcement, InvoiceParty } from "@tollgate/db";
+import { appendEvents, schema } from "@tollgate/db";
 import { notFound } from "@tollgate/kernel";
 import { asc, eq } from "drizzle-orm";
 import type { ServiceContext } from "../../context.ts";
@@ -18,20 +18,28 @@ const ANNOUNCEMENTS = {
   voided: billingInvoiceVoided,
 } as const;
 
+type AnnouncedInvoice = Pick<InvoiceRow, "id" | "billingAccountId" | "kind" | "number" | "totalMicros" | "dueMicros">;
+
 export async function announceInvoice(
   ctx: ServiceContext,
   what: keyof typeof ANNOUNCEMENTS,
-  row: Pick<InvoiceRow, "id" | "billingAccountId" | "kind" | "number" | "totalMicros" | "dueMicros">,
+  row: AnnouncedInvoice,
 ): Promise<void> {
-  await appendEvent(ctx, ANNOUNCEMENTS[what], {
+  await appendEvents(ctx, [announcementOf(what, row)]);
+}
+
+/** What is announced of an invoice: for many, several of these go by one statement. */
+export const announcementOf = (what: keyof typeof ANNOUNCEMENTS, row: AnnouncedInvoice): Announcement => ({
+  definition: ANNOUNCEMENTS[what],
+  data: {
     billingAccountId: row.billingAccountId,
     invoiceId: row.id,
     kind: row.kind,
     number: row.number,
     total: row.totalMicros.toString(),
     due: row.dueMicros.toString(),
-  });
-}
+  },
+});
 
 export const toSummary = (row: InvoiceRow): InvoiceSummary => ({
   id: row.id,
