@@ -77,7 +77,7 @@ function renderHtml(content: EmailContent, unsubscribeUrl: string | undefined): 
 <table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" class="page" style="background:#f4f5f7;">
 <tr><td align="center" style="padding:32px 16px;">
 <table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" class="card" style="max-width:520px;background:#ffffff;border:1px solid #e3e5e9;border-radius:12px;">
-<tr><td style="padding:32px;font-family:${FONT};">
+<tr><td style="padding:32px;font-family:${FONT};overflow-wrap:anywhere;word-break:break-word;">
 <p class="soft" style="margin:0 0 24px;font-size:13px;font-weight:600;letter-spacing:.04em;color:#6a7180;">${SIGNATURE}</p>
 <h1 class="ink" style="margin:0 0 16px;font-size:22px;line-height:1.3;font-weight:650;color:#16181d;">${heading}</h1>
 ${content.blocks.map(renderBlock).join("\n")}
