@@ -142,7 +142,10 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
     input: () => ({ name: "Other" }),
   },
   "alerts.deleteRule": { answers: members(["owner", "admin", "developer", "billing"]) },
-  "alerts.list": byOwner({}, EVERY_ROLE),
+  "alerts.list": [
+    ...byOwner({}, EVERY_ROLE),
+    { answers: operators(), variant: "reports", input: () => ({}), isWholeInput: true },
+  ],
   "alerts.acknowledge": { answers: members(["owner", "admin", "developer", "billing"]) },
 
   "balance.current": { answers: accountMembers() },

@@ -98,13 +98,21 @@ export const alertDto = z.object({
   billingAccountId: z.string().nullable(),
   title: z.string(),
   text: z.string(),
+  /** What a service reported with it. */
+  details: z.record(z.string(), z.unknown()),
   createdAt: z.date(),
   /** When it was over; null while it lasts. */
   resolvedAt: z.date().nullable(),
   acknowledgedAt: z.date().nullable(),
 });
 export type Alert = z.infer<typeof alertDto>;
-export const listAlertsInput = pageInput.extend(ownerFields).refine(hasOneOwner, oneOwner);
+/** Without an owner, what services have reported: for operators. */
+export const listAlertsInput = pageInput
+  .extend(ownerFields)
+  .refine((input) => input.projectId === undefined || input.billingAccountId === undefined, {
+    error: "Give at most one of projectId and billingAccountId",
+    path: ["projectId"],
+  });
 export const alertPage = pageOf(alertDto);
 export const alertIdInput = z.object({ id: idSchema("alert") });
 

@@ -70,7 +70,8 @@ export const alertsRouter = router({
 
   list: customerProcedure
     .meta({
-      description: "What has fired in a project or a billing account, newest first.",
+      description:
+        "What has fired in a project or a billing account, newest first; without either, what services have reported, for operators.",
       example: { projectId: EXAMPLE_PROJECT_ID },
     })
     .input(listAlertsInput)

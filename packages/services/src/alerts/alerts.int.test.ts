@@ -4,12 +4,21 @@ import type { AlertChannel } from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
 import { newId } from "@tollgate/kernel";
 import { eq } from "drizzle-orm";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ServiceFixture } from "../../test/serviceFixture.ts";
-import { createServiceFixture, insertMember, insertProject, SYSTEM } from "../../test/serviceFixture.ts";
+import { createServiceFixture, insertMember, insertProject, OPERATOR, SYSTEM } from "../../test/serviceFixture.ts";
 import { makeCalls, micros } from "../../test/usageFixture.ts";
 import { OutboundClient } from "../outbound/index.ts";
-import { acknowledgeAlert, createRule, evaluateRules, listAlerts, listRules, sendAlertMessages } from "./index.ts";
+import { provisionCustomer } from "../seed/index.ts";
+import {
+  acknowledgeAlert,
+  createRule,
+  evaluateRules,
+  listAlerts,
+  listRules,
+  reportAlert,
+  sendAlertMessages,
+} from "./index.ts";
 import { sealChannels } from "./internal.ts";
 
 const LOOPBACK = { outboundAllowedNetworks: ["127.0.0.0/8"] };
@@ -197,6 +206,52 @@ test("a long line at one channel comes as a drizzle and hides nobody else's mess
   const before = sentTo(`/${busy}`).length;
   await send();
   expect(sentTo(`/${busy}`).length).toBe(before + 2);
+});
+
+describe("what a service reports", () => {
+  const report = (action: string) =>
+    reportAlert({
+      ctx: fixture.as({ kind: "service", service: "renderer" }),
+      input: { category: "upstream", action, label: "Slow", value: 12, metadata: { region: "eu" } },
+    });
+
+  test("is listed and taken on by operators, and by nobody else", async () => {
+    const { id } = await report("slow");
+    const operator = fixture.as(OPERATOR);
+    const { items } = await listAlerts({ ctx: operator, input: { limit: 10 } });
+    expect(items.find((item) => item.id === id)).toMatchObject({
+      ...{ title: "upstream: slow", text: "Slow", details: { region: "eu", value: 12 } },
+      ...{ projectId: null, billingAccountId: null, acknowledgedAt: null },
+    });
+    const { owner } = await newRule("noUsage", (url) => [{ kind: "webhook", url }]);
+    await expect(listAlerts({ ctx: fixture.as(owner), input: { limit: 10 } })).rejects.toMatchObject({
+      code: "FORBIDDEN",
+    });
+    const stranger = acknowledgeAlert({ ctx: fixture.as(owner), input: { id } });
+    await expect(stranger).rejects.toMatchObject({ code: "NOT_FOUND", reason: "alert_not_found" });
+    expect((await acknowledgeAlert({ ctx: operator, input: { id } })).acknowledgedAt).toEqual(fixture.clock.now());
+  });
+
+  test("is mailed to every operator, once an hour for reports of a kind", async () => {
+    const { db } = fixture.as();
+    const email = `${newId("job").toLowerCase()}@operators.test`;
+    await provisionCustomer({
+      ctx: fixture.as(SYSTEM),
+      input: { email, password: "seven green llamas", isOperator: true },
+    });
+    const mailed = async () => {
+      const rows = await db.select().from(schema.emails).where(eq(schema.emails.recipient, email));
+      return rows.filter(({ template }) => template === "alert").length;
+    };
+    await report("down");
+    for (let again = 0; again < 5; again += 1) await report("down");
+    expect(await mailed()).toBe(1);
+    await report("full");
+    expect(await mailed()).toBe(2);
+    fixture.clock.advanceMs(3_600_000);
+    await report("down");
+    expect(await mailed()).toBe(3);
+  });
 });
 
 test("mails go to people of the project alone, and URLs of channels are in no answer", async () => {

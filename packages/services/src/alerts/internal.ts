@@ -109,6 +109,6 @@ export function toRule(ctx: ServiceContext, row: RuleRow): AlertRule {
 }
 
 export function toAlert(row: AlertRow): Alert {
-  const { id, ruleId, projectId, billingAccountId, title, text, createdAt, resolvedAt, acknowledgedAt } = row;
-  return { id, ruleId, projectId, billingAccountId, title, text, createdAt, resolvedAt, acknowledgedAt };
+  const { customerId: _, acknowledgedBy: __, ...alert } = row;
+  return alert;
 }
