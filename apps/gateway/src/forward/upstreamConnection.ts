@@ -40,7 +40,8 @@ const BODY_MS = 300_000;
 const IDLE_MS = 30_000;
 /** Taken off what an upstream says: its clock began before ours. */
 const IDLE_MARGIN_MS = 1_000;
-const READ_BYTES = 128 * 1024;
+/** As much as Linux keeps in one piece. Of a long answer, pieces of twice or half of it cost twice as much. */
+const READ_BYTES = 32 * 1024;
 const WITH_LENGTH = new Set(["POST", "PUT", "PATCH"]);
 const NOT_IN_PATH = /[^\x21-\xff]/;
 const NOT_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
