@@ -251,6 +251,15 @@ async function breakEverything(person: Person, key: string, operator: string): P
   await eventually("a database that is whole", isWhole);
 }
 
+/** Asks for a code with a request id of one's own, and waits until the mail is there. */
+async function signUpAs(requestId: string): Promise<void> {
+  const email = used.keep("an address", `newcomer.${unique()}@example.com`);
+  const headers = { "content-type": "application/json", "x-request-id": requestId };
+  const url = `${system.ready.apiUrl}/rest/onboarding/sendVerificationEmail`;
+  await fetch(url, { method: "POST", headers, body: JSON.stringify({ email }) });
+  used.keep("a code", await readMail(email, /^\s*([A-Za-z0-9]{8})\s*$/m));
+}
+
 test("no log of any process says a secret or whom it is about, whatever is called and whatever fails", async () => {
   for (const program of ["api", "gateway-1", "workers", "qr"]) {
     for (const [name, value] of await readSecretVariables(dir, program)) used.keep(name, value);
@@ -267,6 +276,7 @@ test("no log of any process says a secret or whom it is about, whatever is calle
   const { accessToken } = await rest("customers/login", { ...admin });
   await breakEverything(person, key, used.keep("a second token of an operator", accessToken));
   await signInAndRecover(person);
+  await signUpAs("req-of-a-newcomer");
   await system.stop();
 
   const logs = await readLogs(dir, PROGRAMS);
@@ -275,6 +285,9 @@ test("no log of any process says a secret or whom it is about, whatever is calle
   expect([...logs.keys()]).toEqual(expect.arrayContaining(["api", "gateway-1", "workers", "seed"]));
   const said = ["call refused", "call failed", "job done", "upstream failed", "Failed query"];
   expect(said.filter((words) => !all.includes(words))).toEqual([]);
+  const lines = (logs.get("workers") ?? "").split("\n").filter((line) => line.startsWith("{"));
+  const ofNewcomer = lines.map((line) => JSON.parse(line)).filter(({ requestId }) => requestId === "req-of-a-newcomer");
+  expect(ofNewcomer).toContainEqual(expect.objectContaining({ task: "emails.send", msg: "job done" }));
   const found = Object.fromEntries([...logs].map(([name, text]) => [name, used.findIn(text)]));
   expect(found).toEqual(Object.fromEntries([...logs.keys()].map((name) => [name, []])));
   expect(used.count).toBeGreaterThan(40);

@@ -7,7 +7,7 @@ import { createDatabase } from "@tollgate/db";
 import type { Clock, Logger } from "@tollgate/kernel";
 import { newId, toSeller } from "@tollgate/kernel";
 import type { JobOrigin } from "@tollgate/messaging";
-import { createQueueWorker, PushBus, Queues } from "@tollgate/messaging";
+import { createQueueWorker, originOf, PushBus, Queues } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
 import { settingsFrom } from "@tollgate/services";
 import { eraseUpstreams, openConfig } from "@tollgate/services/admin";
@@ -94,7 +94,11 @@ export async function createWorkers(options: {
     db: database.db,
     isInTransaction: false,
     clock,
-    logger: logger.child({ task, ...(jobId === undefined ? {} : { jobId }) }),
+    logger: logger.child({
+      task,
+      ...(jobId === undefined ? {} : { jobId }),
+      ...(origin === undefined ? {} : { requestId: origin.requestId }),
+    }),
     actor: { kind: "system", task },
     requestId: origin?.requestId ?? newId("request"),
     traceparent: origin?.traceparent,
@@ -115,7 +119,6 @@ export async function createWorkers(options: {
       sinks,
     }),
     contextFor,
-    logger,
   );
   const fold = createFoldHandler({ database, clock, bus, logger, onFolded: (calls) => metrics.folded.inc(calls) });
   const workers = QUEUES.map((name) =>
@@ -124,9 +127,10 @@ export async function createWorkers(options: {
       : createQueueWorker(name, handle, { ...redis, concurrency: CONCURRENCY[name] }),
   );
   for (const worker of workers) {
-    worker.on("failed", (job, error) =>
-      logger.warn({ err: error, job: job?.name, id: job?.id, attempt: job?.attemptsMade }, "job failed"),
-    );
+    worker.on("failed", (job, error) => {
+      const requestId = job === undefined ? undefined : originOf(job)?.requestId;
+      logger.warn({ err: error, task: job?.name, jobId: job?.id, requestId, attempt: job?.attemptsMade }, "job failed");
+    });
   }
   election.campaign();
   relay.start();

@@ -1,5 +1,4 @@
 import type { JobName, JobNamed } from "@tollgate/contracts";
-import type { Logger } from "@tollgate/kernel";
 import type { JobHandler, JobOrigin } from "@tollgate/messaging";
 import { originOf } from "@tollgate/messaging";
 import type { ServiceContext } from "@tollgate/services";
@@ -122,7 +121,6 @@ export const createHandlers = ({
 export function createJobHandler(
   handlers: Handlers,
   contextFor: (task: string, jobId?: string, origin?: JobOrigin) => ServiceContext,
-  logger: Logger,
 ): JobHandler {
   return async (job) => {
     const definition = jobNamed(job.name);
@@ -139,8 +137,8 @@ export function createJobHandler(
         const ctx = contextFor(job.name, job.id, origin);
         const traceparent = currentTraceparent() ?? origin?.traceparent ?? nextTraceparent();
         await handler({ ...ctx, traceparent }, definition.schema.parse(job.data));
+        ctx.logger.debug("job done");
       },
     );
-    logger.debug({ job: job.name, id: job.id }, "job done");
   };
 }
