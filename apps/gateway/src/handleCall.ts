@@ -22,7 +22,7 @@ const KEY_WAIT_MAX_MS = 3_000;
 export function handleCall(gateway: Gateway, request: IncomingMessage, response: ServerResponse): void {
   const callId = newId("call");
   const text = readKey(request.headers.authorization);
-  const known = text === undefined ? null : gateway.keys.find(text, gateway.clock.nowMs());
+  const known = text === undefined ? null : gateway.keys.find(text, gateway.clock.nowMs(), request.socket);
   if (known === undefined && text !== undefined) {
     void loadThenDecide(gateway, request, response, callId, text);
     return;

@@ -27,7 +27,8 @@ beforeEach(() => {
 });
 
 const key = generateKeyText("live");
-const find = () => cache.find(key, clock.nowMs());
+const connection = {};
+const find = (text = key) => cache.find(text, clock.nowMs(), connection);
 
 async function know(record = keyRecord()): Promise<void> {
   const loading = cache.load(key);
@@ -45,9 +46,18 @@ describe("keys in memory", () => {
     expect(find()).toBe(entries[0]);
   });
 
+  it("are told apart when they come over one connection", async () => {
+    await know();
+    const other = generateKeyText("live");
+    const seen = [find(), find(other), find(), find("made up"), find()];
+    expect(seen.map((entry) => entry?.record.keyId ?? entry)).toEqual(["key_1", undefined, "key_1", null, "key_1"]);
+    cache.invalidate(hashKey(key));
+    expect(find()).toBeUndefined();
+  });
+
   it("are refused unasked when they cannot be keys", () => {
-    expect(cache.find(`${key.slice(0, -1)}${key.endsWith("0") ? "1" : "0"}`, clock.nowMs())).toBeNull();
-    expect(cache.find("made up", clock.nowMs())).toBeNull();
+    expect(find(`${key.slice(0, -1)}${key.endsWith("0") ? "1" : "0"}`)).toBeNull();
+    expect(find("made up")).toBeNull();
     expect(find()).toBeUndefined();
   });
 

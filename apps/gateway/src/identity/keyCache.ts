@@ -50,15 +50,20 @@ export class KeyCache<Entry extends object> {
   /** Apart from the known ones, so that a flood of made-up keys does not push real ones out. */
   readonly #unknown = new LRUCache<string, number>({ max: UNKNOWN_MAX });
   readonly #loading = new Map<string, Loading<Entry>>();
+  /** The key that came last over a connection, which says the same one again and again, and forgets it when it is gone. */
+  readonly #last = new WeakMap<object, { readonly text: string; readonly keyHash: string }>();
 
   constructor(options: KeyCacheOptions<Entry>) {
     this.#options = options;
     this.#known = new LRUCache({ max: options.entriesMax });
   }
 
-  /** The entry of a key's text, or null if there is no such key, or undefined if that must be asked: {@link load}. */
-  find(text: string, nowMs: number): Entry | null | undefined {
-    const keyHash = hash("sha256", text, "hex");
+  /**
+   * The entry of a key's text, or null if there is no such key, or undefined if that must be asked: {@link load}.
+   * @param connection what the key came over
+   */
+  find(text: string, nowMs: number, connection: object): Entry | null | undefined {
+    const keyHash = this.#hashOf(text, connection);
     const cached = this.#known.get(keyHash);
     if (cached !== undefined) {
       const trustedMs = this.#options.isPushAlive() ? TRUSTED_MS : TRUSTED_WITHOUT_PUSH_MS;
@@ -81,6 +86,14 @@ export class KeyCache<Entry extends object> {
     };
     loading.promise.then(forget, forget);
     return loading.promise;
+  }
+
+  #hashOf(text: string, connection: object): string {
+    const last = this.#last.get(connection);
+    if (last?.text === text) return last.keyHash;
+    const keyHash = hash("sha256", text, "hex");
+    this.#last.set(connection, { text, keyHash });
+    return keyHash;
   }
 
   invalidate(keyHash: string): void {

@@ -45,7 +45,7 @@ export class SocketGroup {
   }
 
   check(nowMs: number): void {
-    const entry = this.#gateway.keys.find(this.#key, nowMs);
+    const entry = this.#gateway.keys.find(this.#key, nowMs, this);
     if (entry === null) {
       this.#close(REFUSALS.unknownKey);
       return;
