@@ -161,6 +161,19 @@ test("a project that was never called is not silent; one that was, is", async ()
   expect(await stateOf()).toBe("firing");
 });
 
+test("a project that was deleted is looked at no more", async () => {
+  const { project, path } = await newRule("noUsage", (url) => [{ kind: "webhook", url }]);
+  await call(project, 0);
+  await evaluate();
+  const { db } = fixture.as();
+  const { projects } = schema;
+  await db.update(projects).set({ deletedAt: fixture.clock.now() }).where(eq(projects.id, project.id));
+  fixture.clock.advanceMs(3 * 3_600_000);
+  await evaluate();
+  await send();
+  expect(sentTo(path)).toEqual([]);
+});
+
 test("a channel that is down delays a message and loses none; a slow-down that it asks for is kept", async () => {
   const { project, path } = await newRule("spendAbove", (url) => [{ kind: "discord", url }]);
   await call(project, 5_000);
@@ -252,6 +265,28 @@ describe("what a service reports", () => {
     await report("down");
     expect(await mailed()).toBe(3);
   });
+});
+
+test("whoever has left the project gets no mail of its rules any more", async () => {
+  const { owner, project } = await newRule("noUsage", (url) => [{ kind: "webhook", url }]);
+  const { db } = fixture.as();
+  const { customers, emails, projectMembers } = schema;
+  const member = await insertMember(fixture, project.id, "viewer");
+  const customerId = member.kind === "customer" ? member.customerId : "";
+  const [{ email } = { email: "" }] = await db.select().from(customers).where(eq(customers.id, customerId));
+  const rule = {
+    ...{ projectId: project.id, kind: "spendAbove" as const, name: "Spend", windowHours: 1 },
+    ...{ thresholdMicros: micros(1_000), channels: [{ kind: "email" as const, to: email }] },
+  };
+  await createRule({ ctx: fixture.as(owner), input: rule });
+  const mailed = async () => (await db.select().from(emails).where(eq(emails.recipient, email))).length;
+  await call(project, 5_000);
+  await evaluate();
+  expect(await mailed()).toBe(1);
+  await db.delete(projectMembers).where(eq(projectMembers.customerId, customerId));
+  fixture.clock.advanceMs(3 * 3_600_000);
+  await evaluate();
+  expect(await mailed()).toBe(1);
 });
 
 test("mails go to people of the project alone, and URLs of channels are in no answer", async () => {

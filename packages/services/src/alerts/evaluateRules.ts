@@ -2,14 +2,14 @@ import { alertsFired, alertsResolved } from "@tollgate/contracts";
 import { appendEvent, schema, withTransaction } from "@tollgate/db";
 import { newId } from "@tollgate/kernel";
 import type { SQL } from "drizzle-orm";
-import { and, asc, eq, isNull, lte, or, sql } from "drizzle-orm";
+import { and, asc, eq, exists, isNull, lte, or, sql } from "drizzle-orm";
 import { readBalance } from "../balance/index.ts";
 import type { ServiceContext } from "../context.ts";
 import { queueEmail } from "../emails/queueEmail.ts";
 import { formatUnits } from "../notifications/formatUnits.ts";
 import { requireService } from "../permissions.ts";
 import type { AlertRow, RuleRow } from "./internal.ts";
-import { ownerOf, sealChannels, targetOf, unsealChannels } from "./internal.ts";
+import { isTheirs, ownerOf, sealChannels, targetOf, unsealChannels } from "./internal.ts";
 import { planRule } from "./planRule.ts";
 
 const RULES_AT_ONCE = 1_000;
@@ -41,12 +41,24 @@ export async function evaluateRules({ ctx }: { readonly ctx: ServiceContext }): 
   return { changed };
 }
 
+/** A project that was deleted is silent for good, and nobody wants to be told. */
 async function findDue(ctx: ServiceContext): Promise<readonly { readonly id: string }[]> {
   const before = new Date(ctx.clock.nowMs() - AGAIN_AFTER_MS);
+  const { projects } = schema;
+  const living = ctx.db
+    .select({ one: sql`1` })
+    .from(projects)
+    .where(and(eq(projects.id, rules.projectId), isNull(projects.deletedAt)));
   return ctx.db
     .select({ id: rules.id })
     .from(rules)
-    .where(and(eq(rules.isEnabled, true), or(isNull(rules.evaluatedAt), lte(rules.evaluatedAt, before))))
+    .where(
+      and(
+        eq(rules.isEnabled, true),
+        or(isNull(rules.evaluatedAt), lte(rules.evaluatedAt, before)),
+        or(isNull(rules.projectId), exists(living)),
+      ),
+    )
     .orderBy(asc(rules.id))
     .limit(RULES_AT_ONCE);
 }
@@ -169,6 +181,8 @@ async function say(
   for (const channel of unsealChannels(ctx, rule.channelsSealed)) {
     const target = targetOf(channel);
     if (channel.kind === "email") {
+      // Who was in it when the rule was made may have left since.
+      if (!(await isTheirs(ctx, rule, channel.to))) continue;
       await queueEmail(ctx, {
         template: "alert",
         to: channel.to,

@@ -47,7 +47,8 @@ export async function checkChannels(
   return checked;
 }
 
-async function isTheirs(ctx: ServiceContext, owner: Owned, email: string): Promise<boolean> {
+/** Whether an address is that of somebody who is in the project or administers the billing account. */
+export async function isTheirs(ctx: ServiceContext, owner: Owned, email: string): Promise<boolean> {
   const { billingAccountAdmins, customers, projectMembers } = schema;
   const isPerson = and(eq(customers.email, email), eq(customers.status, "verified"));
   const found =
