@@ -114,7 +114,7 @@ export const createHandlers = ({
   "payments.sweep": (ctx) => sweepPayments({ ctx: { ...ctx, stripe } }),
   "payments.top-up": (ctx, input) => topUpAccount({ ctx: { ...ctx, stripe }, input }),
   "payments.top-up-sweep": (ctx) => sweepTopUps({ ctx: { ...ctx, stripe } }),
-  "payments.reconcile": (ctx) => reconcilePayments({ ctx: { ...ctx, stripe } }),
+  "payments.reconcile": (ctx) => reconcilePayments({ ctx: { ...ctx, stripe }, billing }),
 });
 
 /** Runs the handler of whatever job comes. @throws Error for a job that is not in the catalogue, so that it is seen */

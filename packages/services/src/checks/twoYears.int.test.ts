@@ -9,6 +9,7 @@ import { drainJobs, runSweeps } from "../../test/simulatedWorkers.ts";
 import type { StripeFixture } from "../../test/stripeFixture.ts";
 import { createStripeFixture, insertLendingTier } from "../../test/stripeFixture.ts";
 import { micros } from "../../test/usageFixture.ts";
+import { BILLING_PORT } from "../billing/index.ts";
 import { receiveStripeEvent, reconcilePayments } from "../payments/index.ts";
 import { checkBooks } from "./index.ts";
 
@@ -74,7 +75,7 @@ test(
     await runSweeps(fixture);
     const { db } = fixture.as();
     for (const { account } of people) await expectToAgree(db, account.billingAccountId, account.stripeCustomerId);
-    await reconcilePayments({ ctx: fixture.pay(SYSTEM) });
+    await reconcilePayments({ ctx: fixture.pay(SYSTEM), billing: BILLING_PORT });
     const differences = await db.select().from(schema.paymentDifferences);
     expect(differences.filter(({ isHealed }) => !isHealed)).toEqual([]);
     expect(await wrongBooks()).toEqual([]);

@@ -6,6 +6,7 @@ import type { PayingAccount, StripeFixture } from "../../test/stripeFixture.ts";
 import { createStripeFixture } from "../../test/stripeFixture.ts";
 import { decrementBalance, listAdjustments, readBalance } from "../balance/index.ts";
 import { checkBooks } from "../checks/index.ts";
+import { NO_BILLING_PORT } from "./billingPort.ts";
 import {
   chargeCard,
   createCheckoutSession,
@@ -437,8 +438,8 @@ describe("comparing with Stripe", () => {
     fixture.standIn.world.paymentIntents.delete(await intentOf(unknown.id));
     fixture.standIn.authenticate(await intentOf(asks.payment.id));
     fixture.clock.advanceMs(20 * 60_000);
-    await reconcilePayments({ ctx: fixture.pay(SYSTEM) });
-    await reconcilePayments({ ctx: fixture.pay(SYSTEM) });
+    await reconcilePayments({ ctx: fixture.pay(SYSTEM), billing: NO_BILLING_PORT });
+    await reconcilePayments({ ctx: fixture.pay(SYSTEM), billing: NO_BILLING_PORT });
     const rows = await fixture.as().db.select().from(schema.paymentDifferences);
     const found = rows
       .filter(({ paymentId }) => [refunded.id, unknown.id, asks.payment.id].includes(paymentId ?? ""))
@@ -472,7 +473,7 @@ describe("comparing with Stripe", () => {
       .db.delete(schema.payments)
       .where(eq(schema.payments.id, checkout.paymentId ?? ""));
     fixture.clock.advanceMs(20 * 60_000);
-    await reconcilePayments({ ctx: fixture.pay(SYSTEM) });
+    await reconcilePayments({ ctx: fixture.pay(SYSTEM), billing: NO_BILLING_PORT });
     expect(await balanceOf(account)).toBe(25_000_000n);
   });
 

@@ -8,8 +8,8 @@ import { makeCalls, micros } from "../../../test/usageFixture.ts";
 import { creditWallet, expireDueGrants, readBalance } from "../../balance/index.ts";
 import { checkBooks } from "../../checks/index.ts";
 import { toCurrency } from "../../payments/currency.ts";
-import { setDefaultCard } from "../../payments/index.ts";
-import { closePeriods, collectInvoice, readAccount, subscribeTier, sweepCollections } from "../index.ts";
+import { reconcilePayments, setDefaultCard } from "../../payments/index.ts";
+import { BILLING_PORT, closePeriods, collectInvoice, readAccount, subscribeTier, sweepCollections } from "../index.ts";
 import { syncStripeInvoice } from "../subscriptions/syncStripeInvoice.ts";
 import { planTakenBack } from "../subscriptions/takeBackCredit.ts";
 import { chargeableCents } from "./collectUsage.ts";
@@ -258,6 +258,27 @@ describe("the credit that comes with a subscription", () => {
       input: { billingAccountId: account.billingAccountId },
     });
     expect(balance).toBe(-20_000_000n);
+    await expectBooksToBalance();
+  });
+
+  test("goes with a refund and with a lost dispute that nobody told of, by the daily comparison", async () => {
+    const reconcile = () => reconcilePayments({ ctx: fixture.pay(SYSTEM), billing: BILLING_PORT });
+    const refunded = await newSubscriber();
+    const disputed = await newSubscriber();
+    fixture.clock.advanceMs(10 * DAY_MS);
+    const { id } = await refund(refunded.intentId, 2_450);
+    const dispute = fixture.standIn.openDispute(disputed.chargeId, { amount: 4_900 });
+    fixture.standIn.closeDispute(dispute.id, "lost");
+    fixture.clock.advanceMs(HOUR_MS);
+    await reconcile();
+    expect([await balanceOf(refunded.account), await balanceOf(disputed.account)]).toEqual([12_250_000n, 0n]);
+    await reconcile();
+    const rows = await fixture.as().db.select().from(schema.paymentDifferences);
+    expect(rows.filter(({ stripeId }) => stripeId === id || stripeId === dispute.id)).toMatchObject([
+      { kind: "refunds", here: null, there: "succeeded", isHealed: true },
+      { kind: "refunds", here: null, there: "lost", isHealed: true },
+    ]);
+    expect(await balanceOf(refunded.account)).toBe(12_250_000n);
     await expectBooksToBalance();
   });
 

@@ -4,6 +4,7 @@ import { and, asc, eq, gt, gte, lte, or, sql } from "drizzle-orm";
 import { z } from "zod";
 import { requireAdminOrService } from "../../permissions.ts";
 import { askStripe } from "../askStripe.ts";
+import type { BillingPort } from "../billingPort.ts";
 import type { PaymentRow } from "../internal.ts";
 import type { PaymentsContext } from "../stripeAccount.ts";
 import { requireStripe } from "../stripeAccount.ts";
@@ -11,6 +12,7 @@ import { ownerOf } from "../sync/paymentFacts.ts";
 import { syncRefunds } from "../sync/syncRefunds.ts";
 import type { Difference, IntentThere } from "./comparePayment.ts";
 import { comparePayment } from "./comparePayment.ts";
+import { reconcileMoneyBack } from "./reconcileMoneyBack.ts";
 
 const { paymentDifferences, payments } = schema;
 const DAY_MS = 86_400_000;
@@ -38,23 +40,30 @@ export interface Reconciliation {
 }
 
 /**
- * Compares the payments of the last days with Stripe's, both ways, and writes each difference down under its name. What
+ * Compares the payments of the last days with Stripe's, both ways, and what has gone back of any payment, and writes each
+ * difference down under its name. What
  * is safe to put right is put right by asking Stripe again, which is what a lost webhook would have caused; everything
  * else (money that Stripe does not know of, another amount, another currency) is for a person to look at.
  */
-export async function reconcilePayments({ ctx }: { readonly ctx: PaymentsContext }): Promise<Reconciliation> {
+export async function reconcilePayments({
+  ctx,
+  billing,
+}: {
+  readonly ctx: PaymentsContext;
+  readonly billing: BillingPort;
+}): Promise<Reconciliation> {
   requireAdminOrService(ctx);
   if (ctx.stripe === undefined) return { compared: 0, differences: 0, healed: 0 };
   const now = ctx.clock.nowMs();
   const window = { from: new Date(now - DAYS * DAY_MS), to: new Date(now - SETTLED_MS) };
   const seen = new Set<string>();
   const tally = { compared: 0, differences: 0, healed: 0 };
-  const settle = async (difference: Difference): Promise<void> => {
-    const isHealed = await heal(ctx, difference);
+  const note = async (difference: Difference, isHealed: boolean): Promise<void> => {
     tally.differences += 1;
     if (isHealed) tally.healed += 1;
     await keepDifference(ctx, difference, isHealed);
   };
+  const settle = async (difference: Difference): Promise<void> => note(difference, await heal(ctx, difference));
   for await (const there of intentsOf(ctx, window)) {
     if (there === undefined) continue;
     seen.add(there.id);
@@ -72,6 +81,9 @@ export async function reconcilePayments({ ctx }: { readonly ctx: PaymentsContext
     // It may have begun before the window at Stripe and after it here.
     const there = here.stripePaymentIntentId === null ? undefined : await findThere(ctx, here.stripePaymentIntentId);
     for (const difference of comparePayment(here, there)) await settle(difference);
+  }
+  for await (const { difference, isHealed } of reconcileMoneyBack(ctx, billing, window.to)) {
+    await note(difference, isHealed);
   }
   if (tally.differences > 0) ctx.logger.error({ ...tally }, "payments differ from the payment provider's");
   return tally;
