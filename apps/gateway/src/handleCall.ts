@@ -6,7 +6,7 @@ import type { Reservation, Shortage } from "./admission/reserve.ts";
 import { reserve } from "./admission/reserve.ts";
 import { waitForBudgets } from "./admission/waitForBudgets.ts";
 import { answerRefusal } from "./answer.ts";
-import type { Route } from "./forward/forwardedCall.ts";
+import type { Arrival, Route } from "./forward/forwardedCall.ts";
 import { ForwardedCall } from "./forward/forwardedCall.ts";
 import { readKey, readTarget, upstreamPath } from "./forward/target.ts";
 import type { Gateway } from "./gateway.ts";
@@ -20,23 +20,18 @@ import type { RateTicket } from "./limits/callLimits.ts";
 const KEY_WAIT_MAX_MS = 3_000;
 
 export function handleCall(gateway: Gateway, request: IncomingMessage, response: ServerResponse): void {
-  const callId = newId("call");
+  const arrival = { gateway, request, response, callId: newId("call") };
   const text = readKey(request.headers.authorization);
   const known = text === undefined ? null : gateway.keys.find(text, gateway.clock.nowMs(), request.socket);
   if (known === undefined && text !== undefined) {
-    void loadThenDecide(gateway, request, response, callId, text);
+    void loadThenDecide(arrival, text);
     return;
   }
-  decide(gateway, request, response, callId, known ?? (text === undefined ? REFUSALS.noKey : REFUSALS.unknownKey));
+  decide(arrival, known ?? (text === undefined ? REFUSALS.noKey : REFUSALS.unknownKey));
 }
 
-async function loadThenDecide(
-  gateway: Gateway,
-  request: IncomingMessage,
-  response: ServerResponse,
-  callId: string,
-  text: string,
-): Promise<void> {
+async function loadThenDecide(arrival: Arrival, text: string): Promise<void> {
+  const { gateway } = arrival;
   let caller: Caller | Refusal;
   try {
     caller = (await inTime(gateway.keys.load(text))) ?? REFUSALS.unknownKey;
@@ -44,7 +39,7 @@ async function loadThenDecide(
     gateway.logger.warn({ err: error }, "a key cannot be loaded");
     caller = REFUSALS.keys;
   }
-  decide(gateway, request, response, callId, caller);
+  decide(arrival, caller);
 }
 
 /** A database that hangs must not hang the callers. The load itself goes on, for whoever comes next. */
@@ -60,58 +55,53 @@ async function inTime<Result>(work: Promise<Result>): Promise<Result> {
   }
 }
 
-function decide(
-  gateway: Gateway,
-  request: IncomingMessage,
-  response: ServerResponse,
-  callId: string,
-  caller: Caller | Refusal,
-): void {
-  const route = "code" in caller ? caller : findRoute(gateway, request, caller);
+function decide(arrival: Arrival, caller: Caller | Refusal): void {
+  const { gateway } = arrival;
+  const route = "code" in caller ? caller : findRoute(arrival, caller);
   if ("code" in route) {
-    refuse(gateway, request, response, callId, route);
+    refuse(arrival, route);
     return;
   }
-  const admitted = caller as Caller;
-  const ticket = admitted.limits.admit(gateway.rates.tick());
-  if (ticket === undefined) void waitThenPay(gateway, request, response, callId, admitted, route);
-  else if ("code" in ticket) refuse(gateway, request, response, callId, ticket);
-  else pay(gateway, request, response, callId, admitted, route, ticket);
+  const { limits } = route.caller;
+  const ticket = limits.admit(gateway.rates.tick());
+  if (ticket === undefined) void waitThenPay(arrival, route);
+  else if ("code" in ticket) refuse(arrival, ticket);
+  else pay(arrival, route, ticket);
 }
 
 /** Step 4, where the rate limits have to be asked. */
-async function waitThenPay(
-  gateway: Gateway,
-  request: IncomingMessage,
-  response: ServerResponse,
-  callId: string,
-  caller: Caller,
-  route: Route,
-): Promise<void> {
-  const ticket = await gateway.rates.wait(caller.limits);
-  if ("code" in ticket) refuse(gateway, request, response, callId, ticket);
-  else pay(gateway, request, response, callId, caller, route, ticket);
+async function waitThenPay(arrival: Arrival, route: Route): Promise<void> {
+  const ticket = await arrival.gateway.rates.wait(route.caller.limits);
+  if ("code" in ticket) refuse(arrival, ticket);
+  else pay(arrival, route, ticket);
 }
 
 /** Steps 5 and 6: the price and the money, for a call that its rate limits have counted. */
-function pay(
-  gateway: Gateway,
-  request: IncomingMessage,
-  response: ServerResponse,
-  callId: string,
-  caller: Caller,
-  route: Route,
-  ticket: RateTicket,
-): void {
-  const decision = reserve(gateway.budgets, caller, route.endpoint, gateway.settings, gateway.clock.nowMs());
-  if ("slices" in decision) forward(gateway, request, response, callId, caller, route, decision);
-  else if ("slice" in decision)
-    void askThenForward(gateway, request, response, callId, caller, route, ticket, decision);
-  else refuseCounted(gateway, request, response, callId, ticket, decision);
+function pay(arrival: Arrival, route: Route, ticket: RateTicket): void {
+  const { gateway } = arrival;
+  const decision = reserve(gateway.budgets, route.caller, route.endpoint, gateway.settings, gateway.clock.nowMs());
+  if ("slice" in decision) void askThenForward(arrival, route, ticket, decision);
+  else forwardOrRefuse(arrival, route, ticket, decision);
+}
+
+/** Waits until what the call may cost is known to be there, or not to be. */
+async function askThenForward(arrival: Arrival, route: Route, ticket: RateTicket, shortage: Shortage): Promise<void> {
+  const decision = await waitForBudgets(arrival.gateway, route.caller, route.endpoint, shortage);
+  forwardOrRefuse(arrival, route, ticket, decision);
+}
+
+function forwardOrRefuse(arrival: Arrival, route: Route, ticket: RateTicket, decision: Reservation | Refusal): void {
+  if ("slices" in decision) {
+    new ForwardedCall(arrival, route, decision).start();
+    return;
+  }
+  // The rate limits had counted it: a denied call does not use them up.
+  ticket.giveBack();
+  refuse(arrival, decision);
 }
 
 /** Steps 1 to 3: the key, the route, the scope. */
-function findRoute(gateway: Gateway, request: IncomingMessage, caller: Caller): Route | Refusal {
+function findRoute({ gateway, request }: Arrival, caller: Caller): Route | Refusal {
   const nowMs = gateway.clock.nowMs();
   if (gateway.isDraining()) return REFUSALS.draining;
   if (gateway.spool.failure !== undefined) return REFUSALS.spool;
@@ -119,7 +109,7 @@ function findRoute(gateway: Gateway, request: IncomingMessage, caller: Caller): 
   if (gateway.settings.maintenance) return REFUSALS.maintenance;
   const standing = caller.refuse(nowMs, request.socket);
   if (standing !== undefined) return standing;
-  const route = findEndpoint(gateway, request);
+  const route = findEndpoint(gateway, request, caller);
   if ("code" in route) return route;
   if (!caller.hasScope(route.api.name)) return scopeRefusal(route.api.name);
   if (request.headers.upgrade !== undefined && route.endpoint.isMeasured) return REFUSALS.noSockets;
@@ -128,7 +118,7 @@ function findRoute(gateway: Gateway, request: IncomingMessage, caller: Caller): 
 }
 
 /** The published endpoint that a request names, and the path it has at the upstream. */
-function findEndpoint(gateway: Gateway, request: IncomingMessage): Route | Refusal {
+function findEndpoint(gateway: Gateway, request: IncomingMessage, caller: Caller): Route | Refusal {
   const { method, url = "" } = request;
   const target = readTarget(url);
   if (target === undefined) return url.startsWith("/") ? REFUSALS.noRoute : REFUSALS.badTarget;
@@ -143,58 +133,10 @@ function findEndpoint(gateway: Gateway, request: IncomingMessage): Route | Refus
   }
   const path = upstreamPath(endpoint.path, endpoint.hasPathParameters, target.rest);
   if (path === undefined) return endpoint.hasPathParameters ? REFUSALS.badPath : REFUSALS.noEndpoint;
-  return { api, endpoint, path: path + target.query };
+  return { caller, api, endpoint, path: path + target.query };
 }
 
-/** Waits until what the call may cost is known to be there, or not to be. */
-async function askThenForward(
-  gateway: Gateway,
-  request: IncomingMessage,
-  response: ServerResponse,
-  callId: string,
-  caller: Caller,
-  route: Route,
-  ticket: RateTicket,
-  shortage: Shortage,
-): Promise<void> {
-  const decision = await waitForBudgets(gateway, caller, route.endpoint, shortage);
-  if ("slices" in decision) forward(gateway, request, response, callId, caller, route, decision);
-  else refuseCounted(gateway, request, response, callId, ticket, decision);
-}
-
-function forward(
-  gateway: Gateway,
-  request: IncomingMessage,
-  response: ServerResponse,
-  callId: string,
-  caller: Caller,
-  route: Route,
-  reservation: Reservation,
-): void {
-  const call = new ForwardedCall(gateway, request, response, callId, caller, route, reservation);
-  call.start();
-}
-
-/** Refused after the rate limits had counted it: a denied call does not use them up. */
-function refuseCounted(
-  gateway: Gateway,
-  request: IncomingMessage,
-  response: ServerResponse,
-  callId: string,
-  ticket: RateTicket,
-  refusal: Refusal,
-): void {
-  ticket.giveBack();
-  refuse(gateway, request, response, callId, refusal);
-}
-
-function refuse(
-  gateway: Gateway,
-  request: IncomingMessage,
-  response: ServerResponse,
-  callId: string,
-  refusal: Refusal,
-): void {
+function refuse({ gateway, request, response, callId }: Arrival, refusal: Refusal): void {
   gateway.metrics.countRefusal(refusal.reason);
   const url = request.url ?? "/";
   const question = url.indexOf("?");

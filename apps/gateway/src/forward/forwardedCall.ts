@@ -41,7 +41,17 @@ type Phase = "waiting" | "streaming" | "recording" | "done";
 /** What an instance answers for whom nothing stands behind; its other errors are its callers' or its own. */
 const isGatewayFailure = (status: number): boolean => status >= 502 && status <= 504;
 
+/** A request that came in, before anything is known of it. */
+export interface Arrival {
+  readonly gateway: Gateway;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly callId: string;
+}
+
+/** Who calls what. */
 export interface Route {
+  readonly caller: Caller;
   readonly api: RoutedApi;
   readonly endpoint: RoutedEndpoint;
   readonly path: string;
@@ -79,20 +89,12 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
   /** The upstream's end of a WebSocket that it has taken. */
   #upstreamSocket: Socket | undefined;
 
-  constructor(
-    gateway: Gateway,
-    request: IncomingMessage,
-    response: ServerResponse,
-    callId: string,
-    caller: Caller,
-    route: Route,
-    reservation: Reservation,
-  ) {
+  constructor({ gateway, request, response, callId }: Arrival, route: Route, reservation: Reservation) {
     this.#gateway = gateway;
     this.#request = request;
     this.#response = response;
     this.#callId = callId;
-    this.#caller = caller;
+    this.#caller = route.caller;
     this.#route = route;
     this.#reservation = reservation;
     this.#holderId = gateway.holderId() ?? "";
