@@ -217,14 +217,16 @@ const putAside = async (id, event) => {
   });
 });
 
+const WEATHER = {
+  openapi: "3.1.0",
+  info: { title: "Weather", version: "1" },
+  paths: { "/forecast": { get: { responses: { "200": { description: "The forecast" } } } } },
+};
+
 describe("the guides for whoever sells", () => {
   it("make, run and sell a service that knows who calls", async () => {
     const guide = "docs/guides/sell-your-first-api.md";
-    const openapi = {
-      openapi: "3.1.0",
-      info: { title: "Weather", version: "1" },
-      paths: { "/forecast": { get: { responses: { "200": { description: "The forecast" } } } } },
-    };
+    const openapi = WEATHER;
     const { apiUrl, etcdUrl, gatewayUrl } = system.ready;
     const given = Object.entries({ openapi, apiUrl, etcdUrl, serviceToken });
     const constants = given.map(([name, value]) => `const ${name} = ${JSON.stringify(value)};\n`).join("");
@@ -276,6 +278,30 @@ describe("the guides for whoever sells", () => {
     const sending = await bench.take("docs/guides/send-usage-events.md", "sh", "v1/events");
     const sent = await bench.shell(sending, { PROJECT: stranger.projectId, SERVICE_TOKEN: serviceToken });
     expect(JSON.parse(sent)).toMatchObject({ id: "job-1042", status: "accepted" });
+  });
+});
+
+describe("the guide to the deletion of data", () => {
+  it("has a server that deletes what an operator orders, and takes no order from anybody else", async () => {
+    const guide = "docs/guides/delete-tenant-data.md";
+    const { apiUrl } = system.ready;
+    const port = await choosePort(undefined);
+    const url = `http://127.0.0.1:${port}/delete-data`;
+    const query = "async (text, values) => console.log(JSON.stringify({ text, values }))";
+    const sample = (await bench.take(guide, "ts", "createDataDeletionHandler")).replace("8080", `${port}`);
+    const running = await bench.start(`const database = { query: ${query} };\n${sample}`, { PUBLIC_API_URL: apiUrl });
+    onTestFinished(async () => void (await running.stop()));
+    const refused = await eventually("the server", () => fetch(url, { method: "POST" }));
+    expect(refused.status).toBe(401);
+    const api = {
+      ...{ name: "weather", displayName: "Weather", description: "What the weather will be.", category: "data" },
+      ...{ openapi: WEATHER, endpoints: [{ name: "forecast", method: "GET", path: "/forecast", priceMicros: "1500" }] },
+      deleteDataUrl: url,
+    };
+    await callRest(apiUrl, "catalog/publish", api, operator);
+    await bench.shell(await bench.take(guide, "sh", "deleteTenantData"), { API: apiUrl, OPERATOR: operator });
+    const deleted = await nextObject(running, "values");
+    expect(deleted["values"]).toEqual([stranger.projectId]);
   });
 });
 
