@@ -19,7 +19,7 @@ const gatewayEnvSchema = z.object({
   /** Seconds of a warm project's spending that a gateway holds. */
   GATEWAY_SLICE_SECONDS: z.coerce.number().min(0.1).max(60).default(3),
   FREE_CALL_OVER_CAP_PRICE_MICROS: z.coerce.number().int().min(0).default(1),
-  /** Connections to one upstream instance. */
+  /** Connections to one upstream instance, and as many for requests with a body. */
   GATEWAY_UPSTREAM_CONNECTIONS: z.coerce.number().int().min(1).max(10_000).default(256),
   GATEWAY_KEY_CACHE_MAX: z.coerce.number().int().min(1_000).default(200_000),
 });
