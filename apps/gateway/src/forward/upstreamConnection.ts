@@ -40,7 +40,7 @@ const BODY_MS = 300_000;
 const IDLE_MS = 30_000;
 /** Taken off what an upstream says: its clock began before ours. */
 const IDLE_MARGIN_MS = 1_000;
-/** As much as Linux keeps in one piece. Of a long answer, pieces of twice or half of it cost twice as much. */
+/** Of 16, 32, 48, 64 and 128 KiB, the one with which long answers took the least processor time. */
 const READ_BYTES = 32 * 1024;
 const WITH_LENGTH = new Set(["POST", "PUT", "PATCH"]);
 const NOT_IN_PATH = /[^\x21-\xff]/;
