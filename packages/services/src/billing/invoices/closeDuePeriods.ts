@@ -16,6 +16,12 @@ export interface DuePeriod {
   readonly end: Date;
 }
 
+export interface ClosedPeriods {
+  readonly closed: number;
+  /** Whether the accounts may have more periods that are due. */
+  readonly isMore: boolean;
+}
+
 /**
  * The next period of an account, if it has ended by `at`, decided from facts alone. A period begins where the last invoice
  * ended, so whatever happens to the anchor, the time zone or the cadence in between, an account's periods tile. The hour
@@ -39,15 +45,14 @@ export const anchorOf = (account: AccountFacts): PeriodAnchor => ({
  * Closes the next period of each account that has one which ended by `at`: usage of its hours is posted, and one
  * transaction for all of them makes the invoices out of the ledger's lines. Cut at any point and run again, or run in two
  * places at once, there is one invoice a period; lines that are posted later go to the next.
- * @returns how many periods were closed; fewer than one each when there was nothing left
  */
 export async function closeDuePeriods(
   ctx: ServiceContext,
   billingAccountIds: readonly string[],
   at: Date,
-): Promise<number> {
+): Promise<ClosedPeriods> {
   const due = (await gatherAccounts(ctx, billingAccountIds)).flatMap((facts) => findDuePeriod(facts, at) ?? []);
-  if (due.length === 0) return 0;
+  if (due.length === 0) return { closed: 0, isMore: false };
   await settleThrough(ctx, due);
   return withTransaction(ctx, (ctx) => closeInTransaction(ctx, due, at), { isIdempotent: true });
 }
@@ -77,7 +82,7 @@ interface OpenInvoice extends DuePeriod {
   readonly id: string;
 }
 
-async function closeInTransaction(ctx: ServiceContext, due: readonly DuePeriod[], at: Date): Promise<number> {
+async function closeInTransaction(ctx: ServiceContext, due: readonly DuePeriod[], at: Date): Promise<ClosedPeriods> {
   const wallets = await lockWallets(
     ctx,
     due.map(({ account }) => account.id),
@@ -85,11 +90,12 @@ async function closeInTransaction(ctx: ServiceContext, due: readonly DuePeriod[]
   const posted = new Map(wallets.map((row) => [row.billingAccountId, toMicros(row.limitAmount)]));
   // What was due may have been closed by another in the meantime; the wallets are locked now.
   const fresh = (await gatherAccounts(ctx, [...posted.keys()])).flatMap((facts) => findDuePeriod(facts, at) ?? []);
-  if (fresh.length === 0) return 0;
+  if (fresh.length === 0) return { closed: 0, isMore: true };
   const open = await insertDrafts(ctx, fresh);
   const totals = await claimLines(ctx, open);
   await finalize(ctx, open, totals, posted);
-  return open.length;
+  const isNextDue = ({ account, end }: DuePeriod) => findDuePeriod({ ...account, lastEnd: end }, at) !== undefined;
+  return { closed: open.length, isMore: fresh.length < due.length || fresh.some(isNextDue) };
 }
 
 async function insertDrafts(ctx: ServiceContext, due: readonly DuePeriod[]): Promise<OpenInvoice[]> {

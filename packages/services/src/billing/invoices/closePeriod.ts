@@ -49,10 +49,11 @@ export async function closePeriods({
 
 async function closeAll(ctx: ServiceContext, billingAccountIds: readonly string[], at: Date): Promise<number> {
   let closed = 0;
-  // Usually one round and the one that finds nothing; more after a long outage.
-  for (let round = -1; round !== 0; ) {
-    round = await closeDuePeriods(ctx, billingAccountIds, at);
-    closed += round;
+  // Usually one round; more after a long outage.
+  for (let isMore = true; isMore; ) {
+    const round = await closeDuePeriods(ctx, billingAccountIds, at);
+    closed += round.closed;
+    isMore = round.isMore;
   }
   return closed;
 }
