@@ -24,8 +24,11 @@ function toArrayLiteral(items: unknown): unknown {
   return `{${items.map(toElement).join(",")}}`;
 }
 
+/** @throws TypeError for what has no text of its own: it would be stored as "undefined" or "[object Object]" */
 function toElement(item: unknown): string {
   if (item === null) return "null";
+  const isPlain = ["string", "number", "bigint", "boolean"].includes(typeof item);
+  if (!isPlain && !(item instanceof Date)) throw new TypeError(`A list for the database has an item of ${typeof item}`);
   const text = item instanceof Date ? item.toISOString() : String(item);
   return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 }

@@ -55,6 +55,18 @@ test("no rows are no statement", async () => {
   await insertRows(database.db, ledgerTransactions, []);
 });
 
+test("rows that name different columns are refused, so that nothing of one is lost", async () => {
+  const rows = [transaction("txn_3"), { ...transaction("txn_4"), correctsId: "txn_3" }];
+  await expect(insertRows(database.db, ledgerTransactions, rows)).rejects.toThrow("different columns");
+  await expect(insertRows(database.db, ledgerTransactions, rows.reverse())).rejects.toThrow("different columns");
+});
+
+test("a list with an item that has no text of its own is refused", async () => {
+  for (const item of [undefined, {}, ["nested"]]) {
+    await expect(database.sql`select ${["a", item] as string[]}::text[]`).rejects.toThrow(TypeError);
+  }
+});
+
 test("lists reach the database as they are", async () => {
   const texts = ["", "null", 'a"b', "a\\b", "{a,b}", "ä €", "a'b"];
   const [row] =

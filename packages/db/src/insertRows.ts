@@ -1,12 +1,13 @@
 import type { InferInsertModel } from "drizzle-orm";
-import { getTableColumns, sql } from "drizzle-orm";
+import { getTableColumns, getTableName, sql } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
 import type { Db } from "./database.ts";
 
 /**
  * Inserts many rows by a statement whose text is the same however many they are, so it stays prepared: they travel as one
- * JSON parameter. Every row names the same columns, and they are inserted in their order.
+ * JSON parameter. They are inserted in their order.
  * (https://www.postgresql.org/docs/current/functions-json.html, `jsonb_to_recordset`)
+ * @throws Error when the rows do not all name the same columns: one that only some have would be lost
  */
 export async function insertRows<Table extends PgTable>(
   db: Db,
@@ -16,6 +17,9 @@ export async function insertRows<Table extends PgTable>(
   const [first] = rows;
   if (first === undefined) return;
   const columns = Object.entries(getTableColumns(table)).filter(([key]) => key in first);
+  if (rows.some((row) => Object.keys(row).length !== columns.length || !columns.every(([key]) => key in row))) {
+    throw new Error(`Rows of ${getTableName(table)} name different columns`);
+  }
   const names = sql.join(
     columns.map(([, { name }]) => sql.identifier(name)),
     sql`, `,
