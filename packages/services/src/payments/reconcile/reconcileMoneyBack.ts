@@ -1,7 +1,6 @@
 import { schema } from "@tollgate/db";
 import { eq } from "drizzle-orm";
 import { z } from "zod";
-import { askStripe } from "../askStripe.ts";
 import type { BillingPort } from "../billingPort.ts";
 import type { PaymentsContext } from "../stripeAccount.ts";
 import { requireStripe } from "../stripeAccount.ts";
@@ -22,7 +21,6 @@ const moneyBackSchema = z.object({
   status: z.string(),
   payment_intent: z.string().nullable(),
 });
-type MoneyBackThere = z.infer<typeof moneyBackSchema>;
 
 /** A difference, and whether following it has put it right. */
 export interface FollowedDifference {
@@ -46,30 +44,38 @@ export async function* reconcileMoneyBack(
     lte: Math.floor(until.getTime() / 1_000),
   });
   for await (const refund of client.refunds.list({ created: since(REFUND_DAYS), limit: 100 })) {
-    yield* follow(ctx, moneyBackSchema.parse(refund), (intentId) => syncRefunds(ctx, intentId), billing);
+    const difference = await follow(ctx, refund, (intentId) => syncRefunds(ctx, intentId), billing);
+    if (difference !== undefined) yield difference;
   }
   for await (const dispute of client.disputes.list({ created: since(DISPUTE_DAYS), limit: 100 })) {
-    yield* follow(ctx, moneyBackSchema.parse(dispute), () => syncDispute(ctx, dispute.id), billing);
+    const difference = await follow(ctx, dispute, () => syncDispute(ctx, dispute.id), billing);
+    if (difference !== undefined) yield difference;
   }
 }
 
-async function* follow(
+/** One that cannot be followed, or lacks what it must have, is a difference itself and holds up none of the others. */
+async function follow(
   ctx: PaymentsContext,
-  there: MoneyBackThere,
+  answer: { readonly id: string },
   sync: (intentId: string) => Promise<unknown>,
   billing: BillingPort,
-): AsyncGenerator<FollowedDifference> {
+): Promise<FollowedDifference | undefined> {
+  const about = { paymentId: null, stripeId: answer.id };
+  const { data: there } = moneyBackSchema.safeParse(answer);
+  if (there === undefined)
+    return { difference: { ...about, kind: "unreadable", here: null, there: null }, isHealed: false };
   const before = await readStatus(ctx, there.id);
-  if (there.payment_intent === null || before === there.status) return;
-  const intentId = there.payment_intent;
-  const isOurs =
-    (await askStripe(() => sync(intentId))) !== undefined || (await followForeignPayment(ctx, intentId, billing));
-  if (!isOurs) return;
-  const about = { paymentId: null, stripeId: there.id, here: before ?? null, there: there.status };
-  yield {
-    difference: { ...about, kind: "refunds" },
-    isHealed: (await readStatus(ctx, there.id)) === there.status,
-  };
+  if (there.payment_intent === null || before === there.status) return undefined;
+  const difference = { ...about, kind: "refunds", here: before ?? null, there: there.status } as const;
+  try {
+    const isOurs =
+      (await sync(there.payment_intent)) !== undefined ||
+      (await followForeignPayment(ctx, there.payment_intent, billing));
+    return isOurs ? { difference, isHealed: (await readStatus(ctx, there.id)) === there.status } : undefined;
+  } catch (error) {
+    ctx.logger.warn({ err: error, stripeId: there.id }, "what has gone back could not be followed");
+    return { difference, isHealed: false };
+  }
 }
 
 /** The status under which a refund or a dispute is known here. */
