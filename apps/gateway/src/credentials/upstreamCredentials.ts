@@ -1,4 +1,5 @@
 import type { Keyring, Logger } from "@tollgate/kernel";
+import { groupBy } from "@tollgate/kernel";
 import type { UpstreamSecret } from "@tollgate/services/admin";
 import { openUpstreamSecret } from "@tollgate/services/admin";
 
@@ -71,10 +72,8 @@ export function openCredentials(
   secrets: readonly UpstreamSecret[],
   logger: Logger,
 ): ReadonlyMap<string, UpstreamCredentials> {
-  const byApi = new Map<string, UpstreamSecret[]>();
-  for (const secret of secrets) byApi.set(secret.apiId, [...(byApi.get(secret.apiId) ?? []), secret]);
   const credentials = new Map<string, UpstreamCredentials>();
-  for (const [apiId, ofApi] of byApi) {
+  for (const [apiId, ofApi] of groupBy(secrets, (secret) => secret.apiId)) {
     try {
       const opened = ofApi.map((secret) => ({ ...secret, value: openUpstreamSecret(keyring, secret) }));
       credentials.set(apiId, new UpstreamCredentials(opened));

@@ -1,5 +1,6 @@
 import type { AlertChannel } from "@tollgate/contracts";
 import { schema, withTransaction } from "@tollgate/db";
+import { groupBy } from "@tollgate/kernel";
 import { and, asc, eq, inArray, isNull, lte, or, sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import type { Outbound } from "../outbound/index.ts";
@@ -32,19 +33,13 @@ export async function sendAlertMessages({
 }): Promise<{ readonly tried: number }> {
   requireService(ctx);
   const claimed = await claim(ctx);
-  const byTarget = groupByTarget(claimed);
+  const byTarget = groupBy(claimed, (row) => row.target);
   await Promise.all(
     [...byTarget.values()].map(async (rows) => {
       for (const row of rows) await sendOne(ctx, outbound, row);
     }),
   );
   return { tried: claimed.length };
-}
-
-function groupByTarget(rows: readonly MessageRow[]): Map<string, MessageRow[]> {
-  const groups = new Map<string, MessageRow[]>();
-  for (const row of rows) groups.set(row.target, [...(groups.get(row.target) ?? []), row]);
-  return groups;
 }
 
 /**

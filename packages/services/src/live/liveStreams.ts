@@ -1,6 +1,6 @@
 import type { Database } from "@tollgate/db";
 import type { Actor, Clock, Logger } from "@tollgate/kernel";
-import { actorName, newId, TollgateError, unauthorized, unavailable } from "@tollgate/kernel";
+import { actorName, groupBy, newId, TollgateError, unauthorized, unavailable } from "@tollgate/kernel";
 import type { LivePaces, LiveTopic, NewsSource } from "./liveTopics.ts";
 import { LiveTopics } from "./liveTopics.ts";
 import { checkStanding } from "./standingCallers.ts";
@@ -175,12 +175,7 @@ export class LiveStreams {
   }
 
   async #recheckPermissions(): Promise<void> {
-    const byKey = new Map<string, OpenStream[]>();
-    for (const stream of this.#streams) {
-      const { key } = stream.permission;
-      byKey.set(key, [...(byKey.get(key) ?? []), stream]);
-    }
-    const waiting = [...byKey.values()];
+    const waiting = [...groupBy(this.#streams, ({ permission }) => permission.key).values()];
     const work = async (): Promise<void> => {
       for (let streams = waiting.pop(); streams !== undefined; streams = waiting.pop()) {
         await this.#recheckPermission(streams);
