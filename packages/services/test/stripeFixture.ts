@@ -2,6 +2,7 @@ import { schema } from "@tollgate/db";
 import type { Actor, Micros } from "@tollgate/kernel";
 import type { StripeStandIn } from "@tollgate/testing/stripe";
 import { startStripeStandIn } from "@tollgate/testing/stripe";
+import { setDefaultCard } from "../src/payments/index.ts";
 import type { PaymentsContext, StripeAccount } from "../src/payments/stripeAccount.ts";
 import { createStripeAccount } from "../src/payments/stripeAccount.ts";
 import { ensureStripeCustomer } from "../src/payments/stripeCustomer.ts";
@@ -16,6 +17,7 @@ export interface StripeFixture extends ServiceFixture {
   pay(actor?: Actor): PaymentsContext;
   /** A billing account with an admin and a customer at Stripe. */
   newAccount(): Promise<PayingAccount>;
+  newPayer(card?: string): Promise<Payer>;
 }
 
 export interface PayingAccount {
@@ -25,6 +27,13 @@ export interface PayingAccount {
   readonly stripeCustomerId: string;
   /** Saves a test card with it. @returns the card's id */
   saveCard(card?: string): Promise<string>;
+  /** Lets renewals and top-ups be charged to a card that is saved. */
+  useByDefault(cardId: string): Promise<void>;
+}
+
+/** A billing account with a card that is its default. */
+export interface Payer extends PayingAccount {
+  readonly cardId: string;
 }
 
 export async function createStripeFixture(): Promise<StripeFixture> {
@@ -37,35 +46,45 @@ export async function createStripeFixture(): Promise<StripeFixture> {
     apiBase: standIn.url,
   });
   const pay = (actor?: Actor): PaymentsContext => ({ ...fixture.as(actor), stripe });
+  const newAccount = async (): Promise<PayingAccount> => {
+    const project = await insertProject(fixture);
+    const { billingAccountId } = project;
+    const admin = await insertMember(fixture, project.id, "owner");
+    if (admin.kind !== "customer") throw new Error("The member is no customer");
+    await fixture
+      .as()
+      .db.insert(schema.billingAccountAdmins)
+      .values({ billingAccountId, customerId: admin.customerId, createdAt: fixture.clock.now() });
+    const stripeCustomerId = await ensureStripeCustomer(pay(SYSTEM), billingAccountId);
+    return {
+      billingAccountId,
+      projectId: project.id,
+      admin,
+      stripeCustomerId,
+      saveCard: async (card = "pm_card_visa") => {
+        const { id } = await stripe.client.paymentMethods.attach(
+          card,
+          { customer: stripeCustomerId },
+          { idempotencyKey: `attach:${stripeCustomerId}:${card}:${Math.random()}` },
+        );
+        return id;
+      },
+      useByDefault: async (cardId) => {
+        await setDefaultCard({ ctx: pay(admin), input: { billingAccountId, cardId } });
+      },
+    };
+  };
   return {
     ...fixture,
     standIn,
     stripe,
     pay,
-    newAccount: async () => {
-      const project = await insertProject(fixture);
-      const { billingAccountId } = project;
-      const admin = await insertMember(fixture, project.id, "owner");
-      if (admin.kind !== "customer") throw new Error("The member is no customer");
-      await fixture
-        .as()
-        .db.insert(schema.billingAccountAdmins)
-        .values({ billingAccountId, customerId: admin.customerId, createdAt: fixture.clock.now() });
-      const stripeCustomerId = await ensureStripeCustomer(pay(SYSTEM), billingAccountId);
-      return {
-        billingAccountId,
-        projectId: project.id,
-        admin,
-        stripeCustomerId,
-        saveCard: async (card = "pm_card_visa") => {
-          const { id } = await stripe.client.paymentMethods.attach(
-            card,
-            { customer: stripeCustomerId },
-            { idempotencyKey: `attach:${stripeCustomerId}:${card}:${Math.random()}` },
-          );
-          return id;
-        },
-      };
+    newAccount,
+    newPayer: async (card) => {
+      const account = await newAccount();
+      const cardId = await account.saveCard(card);
+      await account.useByDefault(cardId);
+      return { ...account, cardId };
     },
     close: async () => {
       await standIn.stop();

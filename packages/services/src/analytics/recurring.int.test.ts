@@ -13,7 +13,6 @@ import {
   sweepCollections,
 } from "../billing/index.ts";
 import { checkBooks } from "../checks/index.ts";
-import { setDefaultCard } from "../payments/index.ts";
 import { readSummary } from "./index.ts";
 
 /** What recurs is what is billed each month: as the invoices say, and not as accounts happen to be. */
@@ -34,10 +33,7 @@ const mrr = async (): Promise<bigint> => {
 };
 
 async function newSubscriber(tierId: string): Promise<PayingAccount> {
-  const account = await fixture.newAccount();
-  const { billingAccountId } = account;
-  const cardId = await account.saveCard();
-  await setDefaultCard({ ctx: fixture.pay(account.admin), input: { billingAccountId, cardId } });
+  const account = await fixture.newPayer();
   await subscribe(account, tierId);
   return account;
 }

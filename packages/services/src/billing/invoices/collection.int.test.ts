@@ -8,7 +8,7 @@ import { makeCalls, micros } from "../../../test/usageFixture.ts";
 import { creditWallet, expireDueGrants, readBalance } from "../../balance/index.ts";
 import { checkBooks } from "../../checks/index.ts";
 import { toCurrency } from "../../payments/currency.ts";
-import { reconcilePayments, setDefaultCard } from "../../payments/index.ts";
+import { reconcilePayments } from "../../payments/index.ts";
 import { BILLING_PORT, closePeriods, collectInvoice, readAccount, subscribeTier, sweepCollections } from "../index.ts";
 import { syncStripeInvoice } from "../subscriptions/syncStripeInvoice.ts";
 import { planTakenBack } from "../subscriptions/takeBackCredit.ts";
@@ -26,16 +26,6 @@ afterAll(async () => {
   await fixture?.close();
 });
 
-async function newPayer(card?: string): Promise<PayingAccount> {
-  const account = await fixture.newAccount();
-  await useCard(account, card);
-  return account;
-}
-async function useCard(account: PayingAccount, card?: string): Promise<void> {
-  const { billingAccountId } = account;
-  const cardId = await account.saveCard(card);
-  await setDefaultCard({ ctx: fixture.pay(account.admin), input: { billingAccountId, cardId } });
-}
 const subscribe = (account: PayingAccount, tierId: string) =>
   subscribeTier({
     ctx: fixture.pay(account.admin),
@@ -74,9 +64,9 @@ const eventsOf = async ({ billingAccountId }: PayingAccount, subject: string) =>
 
 /** An account on the tier that lends has used so much more than its credit, and its period is closed. */
 async function owe(amount: number, card?: string): Promise<PayingAccount> {
-  const account = await newPayer();
+  const account = await fixture.newPayer();
   await subscribe(account, "lender");
-  if (card !== undefined) await useCard(account, card);
+  if (card !== undefined) await account.useByDefault(await account.saveCard(card));
   // The included credit goes first.
   await use(account, 5_000_000 + amount);
   await close(account);
@@ -171,7 +161,7 @@ describe("what a tier lends", () => {
   });
 
   test("is never asked for by a tier that blocks", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     await pay(account, 1_000_000);
     await use(account, 4_000_000);
     await close(account);
@@ -206,7 +196,7 @@ const pay = ({ billingAccountId }: PayingAccount, amount: number) => {
 
 describe("the credit that comes with a subscription", () => {
   async function newSubscriber() {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     await subscribe(account, "pro");
     const [invoice] = await invoicesOf(account, "subscription");
     const [intent] = await intentsOf(account);

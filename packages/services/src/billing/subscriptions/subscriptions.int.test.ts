@@ -8,7 +8,7 @@ import type { PayingAccount, StripeFixture } from "../../../test/stripeFixture.t
 import { createStripeFixture } from "../../../test/stripeFixture.ts";
 import { listGrants, readBalance } from "../../balance/index.ts";
 import { checkBooks } from "../../checks/index.ts";
-import { processStripeEvent, receiveStripeEvent, setDefaultCard } from "../../payments/index.ts";
+import { processStripeEvent, receiveStripeEvent } from "../../payments/index.ts";
 import {
   BILLING_PORT,
   cancelSubscription,
@@ -33,19 +33,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await fixture?.close();
 });
-
-/** An account with a card that is its default. */
-async function newPayer(card?: string): Promise<PayingAccount & { readonly cardId: string }> {
-  const account = await fixture.newAccount();
-  const cardId = await account.saveCard(card);
-  await useByDefault(account, cardId);
-  return { ...account, cardId };
-}
-const useByDefault = (account: PayingAccount, cardId: string) =>
-  setDefaultCard({
-    ctx: fixture.pay(account.admin),
-    input: { billingAccountId: account.billingAccountId, cardId },
-  });
 
 const subscribe = (account: PayingAccount, tierId: string, cardId?: string) =>
   subscribeTier({
@@ -150,7 +137,7 @@ const expectBooksToBalance = async () =>
 
 describe("a tier", () => {
   test("begins when it is paid for, with the included credit, which ends with the period", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     const quoted = await preview(account, "pro");
     expect(quoted).toMatchObject({ effect: "now", dueNowMicros: 49_000_000n, creditMicros: 24_500_000n });
     const { effect, subscription, clientSecret } = await subscribe(account, "pro");
@@ -181,7 +168,7 @@ describe("a tier", () => {
   });
 
   test("that is asked for by ten at once is paid for once", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     const answers = await Promise.all(
       Array.from({ length: 10 }, () => untilAvailable(() => subscribe(account, "solo"))),
     );
@@ -192,7 +179,7 @@ describe("a tier", () => {
   });
 
   test("whose answer was lost is found again, and paid for once", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     fixture.standIn.failNext({ kind: "cutAfter", on: /POST \/v1\/subscriptions$/, times: 3 });
     await expect(subscribe(account, "solo")).rejects.toMatchObject({ reason: "payments_unavailable" });
     expect(await tierOf(account)).toBe("free");
@@ -203,7 +190,7 @@ describe("a tier", () => {
   });
 
   test("whose credit rolls over keeps it beyond the period", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     await subscribe(account, "business");
     const { items } = await listGrants({
       ctx: fixture.as(SYSTEM),
@@ -213,7 +200,7 @@ describe("a tier", () => {
   });
 
   test("keeps the margin that is in force when it is paid", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     const ctx = fixture.pay(account.admin);
     await subscribeTier({
       ctx: { ...ctx, settings: { ...ctx.settings, margin: 0.3333 } },
@@ -223,7 +210,7 @@ describe("a tier", () => {
   });
 
   test("is not had with a card that is refused, and nothing is left behind", async () => {
-    const account = await newPayer("pm_card_chargeCustomerFail");
+    const account = await fixture.newPayer("pm_card_chargeCustomerFail");
     await expect(subscribe(account, "solo")).rejects.toMatchObject({
       code: "PAYMENT_REQUIRED",
       reason: "generic_decline",
@@ -237,7 +224,7 @@ describe("a tier", () => {
   });
 
   test("waits for the cardholder's answer to the bank, and asks the same again", async () => {
-    const account = await newPayer("pm_card_threeDSecure2Required");
+    const account = await fixture.newPayer("pm_card_threeDSecure2Required");
     const first = await subscribe(account, "solo");
     expect(first.subscription?.status).toBe("incomplete");
     expect(first.clientSecret).toMatch(/^pi_.+_secret_/);
@@ -251,7 +238,7 @@ describe("a tier", () => {
   });
 
   test("that is being made is not called off under its feet, and one that came to nothing is given up in time", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     fixture.standIn.failNext({ kind: "cutBefore", on: /POST \/v1\/subscriptions$/, times: 3 });
     await expect(subscribe(account, "solo")).rejects.toMatchObject({ reason: "payments_unavailable" });
     await expect(cancel(account)).rejects.toMatchObject({ reason: "change_under_way" });
@@ -264,7 +251,7 @@ describe("a tier", () => {
   });
 
   test("stays what Stripe said last, however late an older answer comes", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     const { subscription } = await subscribe(account, "solo");
     await cancel(account);
     const stripeId = (await subscriptionsAtStripe(account))[0]?.id ?? "";
@@ -282,7 +269,7 @@ describe("a tier", () => {
   });
 
   test("is not anybody else's to change", async () => {
-    const [account, other] = [await newPayer(), await newPayer()];
+    const [account, other] = [await fixture.newPayer(), await fixture.newPayer()];
     const input = { billingAccountId: account.billingAccountId, tierId: "solo", cardId: undefined };
     await expect(subscribeTier({ ctx: fixture.pay(other.admin), input })).rejects.toMatchObject({ code: "NOT_FOUND" });
     await expect(subscribe(account, "solo", other.cardId)).rejects.toMatchObject({ reason: "card_not_found" });
@@ -293,7 +280,7 @@ describe("a tier", () => {
 
 describe("a change of tier", () => {
   test("to a better one is now, for the difference of the rest of the period", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     const { subscription } = await subscribe(account, "solo");
     await passDays(account, 10);
     const quoted = await preview(account, "pro");
@@ -309,17 +296,17 @@ describe("a change of tier", () => {
   });
 
   test("to a better one that the bank refuses changes nothing, also not what was planned", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     await subscribe(account, "pro");
     await subscribe(account, "solo");
-    await useByDefault(account, await account.saveCard("pm_card_chargeCustomerFail"));
+    await account.useByDefault(await account.saveCard("pm_card_chargeCustomerFail"));
     for (let attempt = 0; attempt < 2; attempt += 1) {
       await expect(subscribe(account, "business")).rejects.toMatchObject({ reason: "generic_decline" });
     }
     const refusing = await account.saveCard("pm_card_chargeCustomerFail");
     await expect(subscribe(account, "business", refusing)).rejects.toMatchObject({ reason: "generic_decline" });
     expect((await subscriptionsAtStripe(account)).map((one) => one.default_payment_method)).toEqual([null]);
-    await useByDefault(account, account.cardId);
+    await account.useByDefault(account.cardId);
     const { subscription } = await readAccount({
       ctx: fixture.as(SYSTEM),
       input: { billingAccountId: account.billingAccountId },
@@ -335,7 +322,7 @@ describe("a change of tier", () => {
   });
 
   test("to a better one waits for the cardholder's answer to the bank", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     await subscribe(account, "solo");
     const asking = await account.saveCard("pm_card_threeDSecure2Required");
     const { subscription, clientSecret } = await subscribe(account, "pro", asking);
@@ -350,7 +337,7 @@ describe("a change of tier", () => {
   });
 
   test("to a cheaper one waits for the period's end, and costs nothing until then", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     const { subscription: before } = await subscribe(account, "pro");
     const { effect, subscription } = await subscribe(account, "solo");
     expect(effect).toBe("at_period_end");
@@ -366,7 +353,7 @@ describe("a change of tier", () => {
   });
 
   test("that is planned is taken back by asking for the present tier", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     await subscribe(account, "pro");
     await subscribe(account, "solo");
     expect((await subscribe(account, "pro")).subscription).toMatchObject({ tierId: "pro", pendingTierId: null });
@@ -378,7 +365,7 @@ describe("a change of tier", () => {
 
 describe("an end", () => {
   test("comes with the period, unless it is taken back", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     await subscribe(account, "solo");
     expect(await cancel(account)).toMatchObject({ isCancelling: true, status: "active" });
     expect(await cancel(account)).toMatchObject({ isCancelling: true });
@@ -401,7 +388,7 @@ describe("an end", () => {
   });
 
   test("may be now, and the credit that was paid for stays until its time", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     await subscribe(account, "solo");
     expect(await cancel(account, false)).toMatchObject({ status: "ended" });
     expect(await tierOf(account)).toBe("free");
@@ -411,9 +398,9 @@ describe("an end", () => {
 
 describe("a renewal that is refused", () => {
   test("is tried again after 3, 5 and 7 days, and then the tier lapses, once", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     await subscribe(account, "solo");
-    await useByDefault(account, await account.saveCard("pm_card_chargeCustomerFail"));
+    await account.useByDefault(await account.saveCard("pm_card_chargeCustomerFail"));
     await passDays(account, 33);
     const [, failed] = await invoicesOf(account);
     expect(failed).toMatchObject({ status: "final", attempts: 1, failureCode: "generic_decline" });
@@ -431,9 +418,9 @@ describe("a renewal that is refused", () => {
   });
 
   test("is paid by a better card, and goes on", async () => {
-    const account = await newPayer();
+    const account = await fixture.newPayer();
     await subscribe(account, "solo");
-    await useByDefault(account, await account.saveCard("pm_card_chargeCustomerFail"));
+    await account.useByDefault(await account.saveCard("pm_card_chargeCustomerFail"));
     await passDays(account, 33);
     await expect(subscribe(account, "pro")).rejects.toMatchObject({ reason: "payment_due" });
     // However often the customer tries in between, the schedule is what it was.
