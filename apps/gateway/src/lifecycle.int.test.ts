@@ -33,6 +33,14 @@ async function openLeasesOf(account: LabAccount): Promise<number> {
   return Number(row?.["n"]);
 }
 
+function resolvable(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
 describe("stopping", () => {
   it("finishes the calls in flight, folds them, gives the leases back and leaves an empty spool", async () => {
     const caller = await lab.createAccount();
@@ -103,15 +111,15 @@ describe("stopping", () => {
     const caller = await lab.createAccount();
     const gateway = await lab.startGateway({ GATEWAY_SPOOL_FSYNC: "on" });
     await call(`${gateway.url}/v1/lab/get/${script}`, { key: (await lab.createAccount()).key });
-    // Whoever asks for this budget waits until the lock is released.
-    let release: () => void = () => undefined;
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
+    // Whoever asks for this budget from now on waits until the lock is released.
+    const { promise: held, resolve: hold } = resolvable();
+    const { promise: released, resolve: release } = resolvable();
     const locking = lab.database.sql.begin(async (sql) => {
       await sql`select id from budgets where id = ${walletBudgetId(caller.billingAccountId)} for update`;
+      hold();
       await released;
     });
+    await Promise.race([held, locking]);
     const waiting = call(`${gateway.url}/v1/lab/get/${script}`, { key: caller.key });
     await expect
       .poll(async () => {
