@@ -31,23 +31,23 @@ export async function collectUsage(
   invoice: InvoiceRow,
 ): Promise<CollectionOutcome | "exhausted"> {
   const { id, billingAccountId } = invoice;
-  await followPayments(ctx, id);
+  await askForOpen(ctx, id);
   const cardId = await findDefaultCard(ctx, billingAccountId);
   const claimed = await withTransaction(ctx, (ctx) => claim(ctx, id, cardId), { isIdempotent: true });
   if (typeof claimed === "string") return claimed;
   const { row } = await chargePayment(ctx, claimed, { isOffSession: true });
-  await followPayments(ctx, id);
+  await withTransaction(ctx, (ctx) => followPayments(ctx, id), { isIdempotent: true });
   if (row.status === "succeeded") return "collected";
   return row.status === "failed" ? "refused" : "not_due";
 }
 
-/** Asks what became of the payment that is under way, and lets the invoice follow its payments. */
-async function followPayments(ctx: PaymentsContext, invoiceId: string): Promise<void> {
+/** Asks what became of the payment that is under way. */
+async function askForOpen(ctx: PaymentsContext, invoiceId: string): Promise<void> {
   const open = (await paymentsOf(ctx, invoiceId)).find(isOpen);
-  const isYoung = open !== undefined && ctx.clock.nowMs() - open.createdAt.getTime() < KEY_MS;
-  if (open !== undefined && open.stripePaymentIntentId !== null) await syncPayment(ctx, open.stripePaymentIntentId);
+  if (open === undefined) return;
+  const isYoung = ctx.clock.nowMs() - open.createdAt.getTime() < KEY_MS;
+  if (open.stripePaymentIntentId !== null) await syncPayment(ctx, open.stripePaymentIntentId);
   else if (isYoung) await chargePayment(ctx, open, { isOffSession: true });
-  await withTransaction(ctx, (ctx) => applyPayments(ctx, invoiceId), { isIdempotent: true });
 }
 
 const paymentsOf = (ctx: PaymentsContext, invoiceId: string): PromiseLike<PaymentRow[]> =>
@@ -55,15 +55,16 @@ const paymentsOf = (ctx: PaymentsContext, invoiceId: string): PromiseLike<Paymen
 
 const isOpen = (payment: PaymentRow): boolean => payment.status === "pending" || payment.status === "requires_action";
 
-async function applyPayments(ctx: PaymentsContext, invoiceId: string): Promise<void> {
+/** Lets the invoice follow what became of its payments. @returns it as it is now, locked */
+async function followPayments(ctx: PaymentsContext, invoiceId: string): Promise<InvoiceRow> {
   const invoice = await lockInvoice(ctx, invoiceId);
-  if (invoice.status !== "final") return;
+  if (invoice.status !== "final") return invoice;
   const made = await paymentsOf(ctx, invoiceId);
   if (made.some((payment) => payment.status === "succeeded")) return markPaid(ctx, invoice);
   const refused = made.filter((payment) => payment.status === "failed" || payment.status === "canceled");
   const last = refused.at(-1);
-  if (last === undefined) return;
-  await recordFailure(ctx, invoice, {
+  if (last === undefined) return invoice;
+  return recordFailure(ctx, invoice, {
     attempts: refused.length,
     code: last.failureCode ?? "card_declined",
     message:
@@ -74,13 +75,16 @@ async function applyPayments(ctx: PaymentsContext, invoiceId: string): Promise<v
   });
 }
 
-/** The payment to charge now, written down; or why there is none. */
+/**
+ * The payment to charge now, written down; or why there is none. What became of the ones before is noted first: another
+ * worker may have been refused since, and whether it is time for the next try is read from what that leaves.
+ */
 async function claim(
   ctx: PaymentsContext,
   invoiceId: string,
   cardId: string | undefined,
 ): Promise<PaymentRow | "not_due" | "collected" | "exhausted"> {
-  const invoice = await lockInvoice(ctx, invoiceId);
+  const invoice = await followPayments(ctx, invoiceId);
   if (invoice.status !== "final") return invoice.status === "paid" ? "collected" : "not_due";
   if ((await paymentsOf(ctx, invoiceId)).some(isOpen)) return "not_due";
   const { limitAmount } = await lockWallet(ctx, invoice.billingAccountId);
@@ -118,12 +122,14 @@ export function chargeableCents(currency: Currency, owed: Micros): number {
   return Number((steps > least ? steps : least) * (step / currency.microsPerCent));
 }
 
-async function markPaid(ctx: PaymentsContext, invoice: InvoiceRow): Promise<void> {
+async function markPaid(ctx: PaymentsContext, invoice: InvoiceRow): Promise<InvoiceRow> {
   const now = ctx.clock.now();
   const change = { status: "paid", dueMicros: ZERO_MICROS, nextAttemptAt: null, paidAt: now, updatedAt: now } as const;
   await ctx.db
     .update(invoices)
     .set(change)
     .where(and(eq(invoices.id, invoice.id), eq(invoices.status, "final")));
-  await announceInvoice(ctx, "paid", { ...invoice, ...change });
+  const paid = { ...invoice, ...change };
+  await announceInvoice(ctx, "paid", paid);
+  return paid;
 }

@@ -1,4 +1,4 @@
-import { schema } from "@tollgate/db";
+import { schema, withTransaction } from "@tollgate/db";
 import { and, asc, eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { SYSTEM } from "../../../test/serviceFixture.ts";
@@ -7,8 +7,10 @@ import { createStripeFixture, insertLendingTier } from "../../../test/stripeFixt
 import { makeCalls, micros } from "../../../test/usageFixture.ts";
 import { creditWallet, expireDueGrants, readBalance } from "../../balance/index.ts";
 import { checkBooks } from "../../checks/index.ts";
+import { failPayment } from "../../payments/chargePayment.ts";
 import { toCurrency } from "../../payments/currency.ts";
 import { reconcilePayments } from "../../payments/index.ts";
+import { claimInTransaction } from "../../payments/internal.ts";
 import { BILLING_PORT, closePeriods, collectInvoice, readAccount, subscribeTier, sweepCollections } from "../index.ts";
 import { syncStripeInvoice } from "../subscriptions/syncStripeInvoice.ts";
 import { planTakenBack } from "../subscriptions/takeBackCredit.ts";
@@ -42,6 +44,8 @@ const invoicesOf = ({ billingAccountId }: PayingAccount, kind: "usage" | "subscr
     .from(schema.invoices)
     .where(and(eq(schema.invoices.billingAccountId, billingAccountId), eq(schema.invoices.kind, kind)))
     .orderBy(asc(schema.invoices.periodStart));
+const paymentsOf = ({ billingAccountId }: PayingAccount) =>
+  fixture.as().db.select().from(schema.payments).where(eq(schema.payments.billingAccountId, billingAccountId));
 const intentsOf = async ({ stripeCustomerId }: PayingAccount) =>
   (await fixture.stripe.client.paymentIntents.list({ customer: stripeCustomerId, limit: 100 })).data;
 const balanceOf = async ({ billingAccountId }: PayingAccount) =>
@@ -100,13 +104,7 @@ describe("what a tier lends", () => {
     await collect(account);
     expect(await balanceOf(account)).toBe(0n);
     expect(await invoicesOf(account)).toMatchObject([{ status: "paid", dueMicros: 0n, nextAttemptAt: null }]);
-    const { payments } = schema;
-    const made = await fixture
-      .as()
-      .db.select()
-      .from(payments)
-      .where(eq(payments.billingAccountId, account.billingAccountId));
-    expect(made).toMatchObject([{ kind: "card", status: "succeeded", amountCents: 3_000 }]);
+    expect(await paymentsOf(account)).toMatchObject([{ kind: "card", status: "succeeded", amountCents: 3_000 }]);
     expect((await intentsOf(account)).filter((intent) => intent.amount === 3_000)).toHaveLength(1);
     expect((await eventsOf(account, "billing.invoicePaid")).filter(({ kind }) => kind === "usage")).toHaveLength(1);
     await expectBooksToBalance();
@@ -143,6 +141,37 @@ describe("what a tier lends", () => {
     await collect(account);
     expect(await invoicesOf(account)).toMatchObject([{ status: "paid", dueMicros: 0n }]);
     await expectBooksToBalance();
+  });
+
+  test("is tried once when its time has come, also when another worker is refused in the meantime", async () => {
+    const account = await owe(20_000_000, "pm_card_chargeCustomerFail");
+    const [invoice] = await invoicesOf(account);
+    const input = { invoiceId: invoice?.id ?? "" };
+    const { customers } = fixture.stripe.client;
+    const retrieve = customers.retrieve.bind(customers);
+    // It has seen that nothing is under way and looks for a card, while another is refused and has not noted it yet.
+    const looking = vi.spyOn(customers, "retrieve").mockImplementationOnce(async (id) => {
+      const ctx = { ...fixture.otherProcess(SYSTEM), stripe: fixture.stripe };
+      const { billingAccountId } = account;
+      const { row } = await withTransaction(ctx, (ctx) =>
+        claimInTransaction(ctx, {
+          billingAccountId,
+          kind: "card",
+          invoiceId: input.invoiceId,
+          amountCents: 2_000,
+          currency: toCurrency("usd"),
+          cardId: "pm_card_chargeCustomerFail",
+          idempotencyKey: "of-the-other",
+          action: "billing.collect",
+        }),
+      );
+      await failPayment(ctx, row, "card_declined");
+      return retrieve(id);
+    });
+    await collectInvoice({ ctx: fixture.pay(SYSTEM), input });
+    looking.mockRestore();
+    expect(await paymentsOf(account)).toMatchObject([{ status: "failed" }]);
+    expect(await invoicesOf(account)).toMatchObject([{ attempts: 1 }]);
   });
 
   test("is not charged for what was paid in the meantime", async () => {
