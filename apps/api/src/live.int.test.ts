@@ -2,7 +2,7 @@ import { createTollgateClient } from "@tollgate/client";
 import type { LiveUsage, Session } from "@tollgate/contracts";
 import { PUSH_SUBJECTS } from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
-import { newId, silentLogger } from "@tollgate/kernel";
+import { newCallId, newId, silentLogger } from "@tollgate/kernel";
 import { PushBus } from "@tollgate/messaging";
 import { foldCalls, formatCallRecord } from "@tollgate/services/metering";
 import { testUrls } from "@tollgate/testing";
@@ -42,8 +42,7 @@ async function fold(count: number, on: TestApi = api): Promise<void> {
   const records = Array.from({ length: count }, (_, index) =>
     formatCallRecord({
       sequence: index + 1,
-      id: newId("call"),
-      startedAtMs: on.clock.nowMs(),
+      id: newCallId(on.clock.nowMs()),
       holderId: source,
       billingAccountId,
       projectId,

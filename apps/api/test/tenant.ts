@@ -13,7 +13,7 @@ import type {
   WebhookSecret,
 } from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
-import { newId, toMicros } from "@tollgate/kernel";
+import { newCallId, newId, toMicros } from "@tollgate/kernel";
 import { walletBudgetId } from "@tollgate/services/budgets";
 import { foldCalls, formatCallRecord } from "@tollgate/services/metering";
 import { provisionCustomer } from "@tollgate/services/seed";
@@ -249,11 +249,10 @@ async function makeCall(
   },
 ): Promise<string> {
   const { billingAccountId, projectId, keyId, endpointId } = about;
-  const id = newId("call");
+  const id = newCallId(api.clock.nowMs());
   const record = formatCallRecord({
     sequence: 1,
     id,
-    startedAtMs: api.clock.nowMs(),
     holderId: newId("gateway"),
     billingAccountId,
     projectId,

@@ -2,7 +2,7 @@ import type { Server, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { newId } from "@tollgate/kernel";
+import { newCallId } from "@tollgate/kernel";
 import { REFUSALS } from "./admission/refusal.ts";
 import { answerRefusal } from "./answer.ts";
 import type { Gateway } from "./gateway.ts";
@@ -64,7 +64,12 @@ export function createGatewayServer(gateway: Gateway, readiness: Readiness): Ser
           );
           return;
         default:
-          answerRefusal(response, url.startsWith("/") ? REFUSALS.noRoute : REFUSALS.badTarget, newId("call"), url);
+          answerRefusal(
+            response,
+            url.startsWith("/") ? REFUSALS.noRoute : REFUSALS.badTarget,
+            newCallId(gateway.clock.nowMs()),
+            url,
+          );
       }
     },
   );

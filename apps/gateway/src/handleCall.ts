@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { newId } from "@tollgate/kernel";
+import { newCallId } from "@tollgate/kernel";
 import type { Refusal } from "./admission/refusal.ts";
 import { methodRefusal, REFUSALS, scopeRefusal } from "./admission/refusal.ts";
 import type { Reservation, Shortage } from "./admission/reserve.ts";
@@ -20,7 +20,7 @@ import type { RateTicket } from "./limits/callLimits.ts";
 const KEY_WAIT_MAX_MS = 3_000;
 
 export function handleCall(gateway: Gateway, request: IncomingMessage, response: ServerResponse): void {
-  const arrival = { gateway, request, response, callId: newId("call") };
+  const arrival = { gateway, request, response };
   const text = readKey(request.headers.authorization);
   const known = text === undefined ? null : gateway.keys.find(text, gateway.clock.nowMs(), request.socket);
   if (known === undefined && text !== undefined) {
@@ -136,9 +136,10 @@ function findEndpoint(gateway: Gateway, request: IncomingMessage, caller: Caller
   return { caller, api, endpoint, path: path + target.query };
 }
 
-function refuse({ gateway, request, response, callId }: Arrival, refusal: Refusal): void {
+function refuse({ gateway, request, response }: Arrival, refusal: Refusal): void {
   gateway.metrics.countRefusal(refusal.reason);
   const url = request.url ?? "/";
   const question = url.indexOf("?");
+  const callId = newCallId(gateway.clock.nowMs());
   answerRefusal(response, refusal, callId, question === -1 ? url : url.slice(0, question));
 }

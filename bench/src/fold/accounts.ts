@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { Database } from "@tollgate/db";
-import { newId, randomBase62 } from "@tollgate/kernel";
+import { newCallId, newId } from "@tollgate/kernel";
 import { walletBudgetId } from "@tollgate/services/budgets";
 import { callRecordSubject, formatFinishedCall, RECORD_SEPARATOR } from "@tollgate/services/metering";
 
@@ -66,10 +66,8 @@ export class CallSource {
     for (let index = 0; index < calls; index += 1) {
       const account = pick(accounts);
       const subject = pick(account.subjects);
-      const id = `call_${randomBase62(22)}`;
       const call = formatFinishedCall(subject, {
-        id,
-        startedAtMs: nowMs,
+        id: newCallId(nowMs),
         outcome: "charged",
         status: 200,
         latencyMs: 3,

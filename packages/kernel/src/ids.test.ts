@@ -1,18 +1,25 @@
 import { describe, expect, it } from "vitest";
-import { ID_PREFIXES, idPattern, newId, randomBase62 } from "./ids.ts";
+import { callStartedAtMs, ID_PREFIXES, idPattern, newCallId, newId, randomBase62 } from "./ids.ts";
 
 describe("ids", () => {
   it("match the pattern of their kind and of no other", () => {
     const kinds = Object.keys(ID_PREFIXES) as (keyof typeof ID_PREFIXES)[];
     for (const kind of kinds) {
-      const id = newId(kind);
+      const id = kind === "call" ? newCallId(1) : newId(kind);
       expect(kinds.filter((other) => idPattern(other).test(id))).toEqual([kind]);
     }
     expect(new Set(Object.values(ID_PREFIXES)).size).toBe(kinds.length);
   });
 
   it("are never the same twice", () => {
-    expect(new Set(Array.from({ length: 20_000 }, () => newId("call"))).size).toBe(20_000);
+    expect(new Set(Array.from({ length: 20_000 }, () => newId("key"))).size).toBe(20_000);
+  });
+
+  it("of calls say when the call began, to the millisecond, and are never the same twice", () => {
+    const times = [0, 1, 61, 62, Date.parse("2026-03-01T10:30:00.123Z"), Date.parse("8888-01-01T00:00:00.000Z")];
+    expect(times.map((ms) => callStartedAtMs(newCallId(ms)))).toEqual(times);
+    expect(new Set(Array.from({ length: 20_000 }, () => newCallId(1_000))).size).toBe(20_000);
+    for (const text of ["", "call_", "call_0000", "call_000000é0", "cal"]) expect(callStartedAtMs(text)).toBeNaN();
   });
 
   it.each([

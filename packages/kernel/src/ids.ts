@@ -88,9 +88,48 @@ function drawCharacters(atLeast: number): string {
   return text;
 }
 
-/** A new id of a kind, for example `prj_4fD…`. */
-export function newId(kind: IdKind): string {
+/** A new id of a kind, for example `prj_4fD…`. A call's says when it began: {@link newCallId}. */
+export function newId(kind: Exclude<IdKind, "call">): string {
   return `${ID_PREFIXES[kind]}_${randomBase62(RANDOM_CHARACTERS)}`;
+}
+
+const TIME_CHARACTERS = 8;
+/** What each character stands for, by its code. */
+const VALUES: readonly number[] = Array.from({ length: 128 }, (_, code) => {
+  const value = ALPHABET.indexOf(String.fromCharCode(code));
+  return value === -1 ? Number.NaN : value;
+});
+let timeMs = -1;
+let timeText = "";
+
+/**
+ * The id of a call that began then: the millisecond in 8 base62 characters, and 14 random ones (83 bits). So a call is
+ * found by its id alone without an index of ids, in which every call would be written to another place.
+ */
+export function newCallId(startedAtMs: number): string {
+  if (startedAtMs !== timeMs) {
+    timeMs = startedAtMs;
+    timeText = `${ID_PREFIXES.call}_${toBase62(startedAtMs).padStart(TIME_CHARACTERS, "0")}`;
+  }
+  return timeText + randomBase62(RANDOM_CHARACTERS - TIME_CHARACTERS);
+}
+
+/** When a call began, by its id; not a number for what cannot be a call's id. */
+export function callStartedAtMs(callId: string): number {
+  const start = ID_PREFIXES.call.length + 1;
+  let startedAtMs = 0;
+  for (let index = start; index < start + TIME_CHARACTERS; index += 1) {
+    startedAtMs = startedAtMs * ALPHABET.length + (VALUES[callId.charCodeAt(index)] ?? Number.NaN);
+  }
+  return startedAtMs;
+}
+
+function toBase62(number: number): string {
+  let text = "";
+  for (let rest = number; rest > 0; rest = Math.floor(rest / ALPHABET.length)) {
+    text = ALPHABET.charAt(rest % ALPHABET.length) + text;
+  }
+  return text;
 }
 
 /** A pattern that ids of a kind match; for input schemas. Case-sensitive, 8 to 40 characters after the prefix. */

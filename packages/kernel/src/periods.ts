@@ -28,6 +28,13 @@ export function dayPeriod(atMs: number, timeZone: string): Period {
   };
 }
 
+const HOUR_MS = 3_600_000;
+
+/** The beginning of the hour in which an instant is: usage and charges are kept by such hours. */
+export const hourFloor = (atMs: number): Date => new Date(Math.floor(atMs / HOUR_MS) * HOUR_MS);
+/** The end of that hour; an instant that is an hour's beginning is its own. */
+export const hourCeiling = (atMs: number): Date => new Date(Math.ceil(atMs / HOUR_MS) * HOUR_MS);
+
 export const CADENCES = ["monthly", "quarterly", "yearly"] as const;
 export type Cadence = (typeof CADENCES)[number];
 const MONTHS = { monthly: 1, quarterly: 3, yearly: 12 } as const satisfies Record<Cadence, number>;

@@ -1,6 +1,6 @@
 import type { schema } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
-import { newId, toMicros } from "@tollgate/kernel";
+import { newCallId, newId, toMicros } from "@tollgate/kernel";
 import { walletBudgetId } from "../src/budgets/index.ts";
 import { foldCalls, RECORD_SEPARATOR } from "../src/metering/index.ts";
 import type { ServiceFixture } from "./serviceFixture.ts";
@@ -24,14 +24,13 @@ const HOLDER = newId("gateway");
 /** Folds calls under a source of their own and returns their ids. A charged call draws on the wallet. */
 export async function makeCalls(fixture: ServiceFixture, calls: readonly MadeCall[]): Promise<string[]> {
   const source = `${newId("gateway")}.0`;
-  const ids = calls.map(() => newId("call"));
+  const ids = calls.map((call) => newCallId(call.at.getTime()));
   const lines = calls.map((call, index) => {
     const wallet = `${walletBudgetId(call.billingAccountId)}=${call.chargedMicros}`;
     const draws = call.draws ?? (call.chargedMicros > 0n ? wallet : "");
     return [
       index + 1,
       ids[index],
-      call.at.getTime(),
       HOLDER,
       call.billingAccountId,
       call.projectId,

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { ERROR_CODES } from "@tollgate/kernel";
+import { ERROR_CODES, newCallId } from "@tollgate/kernel";
 import type { CallOutcome } from "@tollgate/services/metering";
 import { formatFinishedCall } from "@tollgate/services/metering";
 import { isTracing, nextTraceparent } from "@tollgate/telemetry";
@@ -46,7 +46,6 @@ export interface Arrival {
   readonly gateway: Gateway;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly callId: string;
 }
 
 /** Who calls what. */
@@ -89,17 +88,17 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
   /** The upstream's end of a WebSocket that it has taken. */
   #upstreamSocket: Socket | undefined;
 
-  constructor({ gateway, request, response, callId }: Arrival, route: Route, reservation: Reservation) {
+  constructor({ gateway, request, response }: Arrival, route: Route, reservation: Reservation) {
     this.#gateway = gateway;
     this.#request = request;
     this.#response = response;
-    this.#callId = callId;
     this.#caller = route.caller;
     this.#route = route;
     this.#reservation = reservation;
     this.#holderId = gateway.holderId() ?? "";
     this.#startedAtMs = gateway.clock.nowMs();
-    this.#trace = isTracing() ? new CallTrace(request, callId, route) : undefined;
+    this.#callId = newCallId(this.#startedAtMs);
+    this.#trace = isTracing() ? new CallTrace(request, this.#callId, route) : undefined;
   }
 
   start(): void {
@@ -357,7 +356,6 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
     const price = reserved === "charged" ? unitPriceMicros : 0;
     const record = formatFinishedCall(subject, {
       id: this.#callId,
-      startedAtMs: this.#startedAtMs,
       outcome,
       status,
       latencyMs,

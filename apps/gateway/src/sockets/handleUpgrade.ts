@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from "node:http";
 import { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { newId } from "@tollgate/kernel";
+import { newCallId } from "@tollgate/kernel";
 import { REFUSALS } from "../admission/refusal.ts";
 import { answerRefusal } from "../answer.ts";
 import type { Gateway } from "../gateway.ts";
@@ -44,7 +44,7 @@ export function handleUpgrade(
   const refusal = !url.startsWith("/v1/") ? REFUSALS.noRoute : isHandshake(request) ? undefined : REFUSALS.badUpgrade;
   if (refusal !== undefined) {
     gateway.metrics.countRefusal(refusal.reason);
-    answerRefusal(response, refusal, newId("call"), url.split("?", 1)[0] ?? url);
+    answerRefusal(response, refusal, newCallId(gateway.clock.nowMs()), url.split("?", 1)[0] ?? url);
     return;
   }
   takeCredential(request);

@@ -1,4 +1,4 @@
-import { newId } from "@tollgate/kernel";
+import { newCallId } from "@tollgate/kernel";
 import type { CallOutcome } from "@tollgate/services/metering";
 import { formatFinishedCall } from "@tollgate/services/metering";
 import type { Reservation } from "../admission/reserve.ts";
@@ -72,8 +72,7 @@ export class MessageCall implements SpoolWaiter {
   ): void {
     const latencyMs = Math.round(performance.now() - this.#startedTick);
     const record = formatFinishedCall(this.#caller.recordSubject(this.#holderId, this.#endpoint.id), {
-      id: newId("call"),
-      startedAtMs: this.#startedAtMs,
+      id: newCallId(this.#startedAtMs),
       outcome,
       status,
       latencyMs,

@@ -2,13 +2,12 @@ import type { Adjustment, GrantSource } from "@tollgate/contracts";
 import { balanceCredited } from "@tollgate/contracts";
 import { appendEvent, inPipeline, schema, withTransaction, writeAudit } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
-import { badRequest, negateMicros, newId, toMicros, ZERO_MICROS } from "@tollgate/kernel";
+import { badRequest, hourCeiling, negateMicros, newId, toMicros, ZERO_MICROS } from "@tollgate/kernel";
 import type { ServiceContext } from "../context.ts";
 import { GRANT_PRIORITIES } from "./grantOrder.ts";
 import {
   claimTransaction,
   fundingAccount,
-  hourCeiling,
   insertEntries,
   lockWallet,
   moveWallet,

@@ -1,9 +1,10 @@
 import { schema, withTransaction } from "@tollgate/db";
+import { hourFloor } from "@tollgate/kernel";
 import { and, eq, gt, lte, sql } from "drizzle-orm";
 import type { ServiceContext, Verb } from "../context.ts";
 import { requireAdminOrService } from "../permissions.ts";
 import type { WalletRow } from "./internal.ts";
-import { hourFloor, lockWallet } from "./internal.ts";
+import { lockWallet } from "./internal.ts";
 import { settleWallets } from "./settleWallets.ts";
 
 /**

@@ -29,9 +29,6 @@ export const REVENUE_ACCOUNT = "revenue:usage";
 /** Usage that was given back; apart from revenue, which stays what usage says. */
 export const REFUNDS_ACCOUNT = "refunds:usage";
 
-export const hourFloor = (ms: number): Date => new Date(Math.floor(ms / HOUR_MS) * HOUR_MS);
-export const hourCeiling = (ms: number): Date => new Date(Math.ceil(ms / HOUR_MS) * HOUR_MS);
-
 export interface TransactionRequest {
   readonly billingAccountId: string;
   readonly kind: TransactionKind;

@@ -1,13 +1,12 @@
 import type { Balance, billingAccountIdInput } from "@tollgate/contracts";
 import { schema, withTransaction } from "@tollgate/db";
-import { subtractMicros, sumMicros, toMicros } from "@tollgate/kernel";
+import { hourFloor, subtractMicros, sumMicros, toMicros } from "@tollgate/kernel";
 import { eq } from "drizzle-orm";
 import type { z } from "zod";
 import { walletBudgetId } from "../budgets/budgetIds.ts";
 import type { ServiceContext, Verb } from "../context.ts";
 import { requireAccountAdmin } from "../permissions.ts";
 import { compareGrants } from "./grantOrder.ts";
-import { hourFloor } from "./internal.ts";
 import { toGrant } from "./listGrants.ts";
 import { planSettlement } from "./planSettlement.ts";
 import { gatherSettlement } from "./settlementFacts.ts";

@@ -1,9 +1,9 @@
 import { settleJob } from "@tollgate/contracts";
 import { appendJob, schema, withTransaction } from "@tollgate/db";
-import { and, asc, gt, isNotNull, lt, lte, sql } from "drizzle-orm";
+import { hourFloor } from "@tollgate/kernel";
+import { and, asc, gt, isNotNull, lt, lte, not, sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import { requireService } from "../permissions.ts";
-import { hourFloor } from "./internal.ts";
 
 /** Accounts that one job settles, and accounts that one transaction of a sweep finds. */
 const ACCOUNTS_PER_JOB = 50;
@@ -22,13 +22,7 @@ export async function settleDueAccounts({ ctx }: { readonly ctx: ServiceContext 
     ctx.db
       .selectDistinct({ id: accruals.billingAccountId })
       .from(accruals)
-      .where(
-        and(
-          lt(accruals.hour, before),
-          lt(accruals.settledMicros, accruals.amountMicros),
-          gt(accruals.billingAccountId, after),
-        ),
-      )
+      .where(and(lt(accruals.hour, before), not(accruals.isSettled), gt(accruals.billingAccountId, after)))
       .orderBy(asc(accruals.billingAccountId))
       .limit(ACCOUNTS_PER_PAGE),
   );

@@ -201,7 +201,7 @@ async function markSettled(ctx: ServiceContext, planned: readonly PlannedSettlem
                 ${sql.param(lasts.map((last) => last.endpointId))}::text[],
                 ${sql.param(lasts.map((last) => last.detail.unitPriceMicros))}::int8[])
       as last (account, hour, project, endpoint, price)
-    where accruals.billing_account_id = last.account and settled_micros < amount_micros
+    where accruals.billing_account_id = last.account and not is_settled
       and (accruals.hour, accruals.project_id, accruals.endpoint_id, accruals.unit_price_micros)
         <= (last.hour::timestamptz, last.project, last.endpoint, last.price)`);
 }

@@ -2,7 +2,7 @@ import type { LedgerLineDetail } from "@tollgate/db";
 import { schema } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
 import { groupBy, subtractMicros, sumMicros, toMicros, ZERO_MICROS } from "@tollgate/kernel";
-import { and, asc, eq, gt, inArray, isNull, lt, lte, or, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, isNull, lt, lte, not, or, sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import type { GrantRow, WalletRow } from "./internal.ts";
 import type { SettlementFacts, UsageLine } from "./planSettlement.ts";
@@ -54,13 +54,7 @@ export async function gatherSettlements(
   const rows = await ctx.db
     .select()
     .from(accruals)
-    .where(
-      and(
-        inArray(accruals.billingAccountId, ids),
-        lt(accruals.hour, before),
-        lt(accruals.settledMicros, accruals.amountMicros),
-      ),
-    )
+    .where(and(inArray(accruals.billingAccountId, ids), lt(accruals.hour, before), not(accruals.isSettled)))
     .orderBy(
       asc(accruals.billingAccountId),
       ...[asc(accruals.hour), asc(accruals.projectId), asc(accruals.endpointId), asc(accruals.unitPriceMicros)],

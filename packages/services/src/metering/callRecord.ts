@@ -1,4 +1,5 @@
 import type { schema } from "@tollgate/db";
+import { callStartedAtMs } from "@tollgate/kernel";
 
 /**
  * One finished call, as a gateway writes it to its spool and a worker folds it. None of the fields can contain a space, a
@@ -9,6 +10,7 @@ export type CallOutcome = (typeof schema.CALL_OUTCOMES)[number];
 export interface CallRecord {
   readonly sequence: number;
   readonly id: string;
+  /** Part of the id. */
   readonly startedAtMs: number;
   readonly holderId: string;
   readonly billingAccountId: string;
@@ -34,7 +36,7 @@ export interface CallRecord {
  */
 const FIELD_SEPARATOR = " ";
 export const RECORD_SEPARATOR = ";";
-const FIELDS = 18;
+const FIELDS = 17;
 
 /** The part of a record that is the same for every call of one key to one endpoint: made once and kept. */
 export function callRecordSubject(
@@ -51,16 +53,16 @@ export function callRecordSubject(
 /** What a finished call adds to its subject. */
 export type FinishedCall = Omit<
   CallRecord,
-  "sequence" | "holderId" | "billingAccountId" | "projectId" | "keyId" | "endpointId" | "mode"
+  "sequence" | "startedAtMs" | "holderId" | "billingAccountId" | "projectId" | "keyId" | "endpointId" | "mode"
 >;
 
 /** The record of a finished call, without its number: the spool numbers it. */
 export function formatFinishedCall(subject: string, call: FinishedCall): string {
-  return `${call.id} ${call.startedAtMs} ${subject} ${call.outcome} ${call.status} ${call.latencyMs} ${call.units} ${call.unitPriceMicros} ${call.chargedMicros} ${call.requestBytes} ${call.responseBytes} ${call.draws}`;
+  return `${call.id} ${subject} ${call.outcome} ${call.status} ${call.latencyMs} ${call.units} ${call.unitPriceMicros} ${call.chargedMicros} ${call.requestBytes} ${call.responseBytes} ${call.draws}`;
 }
 
 /** A whole record, as a batch carries it. */
-export function formatCallRecord(record: CallRecord): string {
+export function formatCallRecord(record: Omit<CallRecord, "startedAtMs">): string {
   const { holderId, billingAccountId, projectId, keyId, endpointId, mode } = record;
   const subject = callRecordSubject(holderId, billingAccountId, projectId, keyId, endpointId, mode);
   return `${record.sequence} ${formatFinishedCall(subject, record)}`;
@@ -70,20 +72,18 @@ export function formatCallRecord(record: CallRecord): string {
 export function parseCallRecord(text: string): CallRecord {
   const fields = text.split(FIELD_SEPARATOR);
   if (fields.length !== FIELDS) throw new RangeError(`A call record has ${FIELDS} fields, not ${fields.length}`);
-  const [sequence, id, startedAtMs, holderId, billingAccountId, projectId, keyId, endpointId, mode, outcome, ...rest] =
-    fields as [
-      string,
-      string,
-      string,
-      string,
-      string,
-      string,
-      string,
-      string,
-      "live" | "test",
-      CallOutcome,
-      ...string[],
-    ];
+  const [sequence, id, holderId, billingAccountId, projectId, keyId, endpointId, mode, outcome, ...rest] = fields as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+    "live" | "test",
+    CallOutcome,
+    ...string[],
+  ];
   const [status, latencyMs, units, unitPriceMicros, chargedMicros, requestBytes, responseBytes, draws] = rest as [
     string,
     string,
@@ -97,7 +97,7 @@ export function parseCallRecord(text: string): CallRecord {
   const record: CallRecord = {
     sequence: Number(sequence),
     id,
-    startedAtMs: Number(startedAtMs),
+    startedAtMs: callStartedAtMs(id),
     holderId,
     billingAccountId,
     projectId,
@@ -116,6 +116,7 @@ export function parseCallRecord(text: string): CallRecord {
   };
   if (
     !Number.isSafeInteger(record.sequence) ||
+    !Number.isSafeInteger(record.startedAtMs) ||
     !Number.isSafeInteger(record.chargedMicros) ||
     record.chargedMicros < 0
   ) {

@@ -1,6 +1,6 @@
 import type { Database } from "@tollgate/db";
 import { createDatabase } from "@tollgate/db";
-import { newId, systemClock } from "@tollgate/kernel";
+import { newCallId, newId, systemClock } from "@tollgate/kernel";
 import type { TestDatabase } from "@tollgate/testing";
 import { createTestDatabase, FaultProxy } from "@tollgate/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -59,8 +59,7 @@ async function leasedAccount(credit: bigint, leased: bigint) {
   const source = `${holderId.slice(0, -2)}/0`;
   const record = (sequence: number): string =>
     `${sequence} ${formatFinishedCall(subject, {
-      id: newId("call"),
-      startedAtMs: Date.parse("2026-03-01T10:30:00Z") + sequence,
+      id: newCallId(Date.parse("2026-03-01T10:30:00Z") + sequence),
       outcome: "charged",
       status: 200,
       latencyMs: 12,

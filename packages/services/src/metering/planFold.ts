@@ -1,3 +1,4 @@
+import { hourFloor } from "@tollgate/kernel";
 import type { CallRecord } from "./callRecord.ts";
 
 /** What a batch of calls adds up to: a pure function, so that it can be tested without a database. */
@@ -42,8 +43,6 @@ export interface DrawSum {
   settled: bigint;
 }
 
-const HOUR_MS = 3_600_000;
-
 /** Sums of a batch stay far below 2^53: a batch has some thousands of calls of at most some billions of micros each. */
 export function planFold(records: readonly CallRecord[]): FoldPlan {
   const usage = new Map<string, UsageSum>();
@@ -52,7 +51,7 @@ export function planFold(records: readonly CallRecord[]): FoldPlan {
   const lastUsedMsByKey = new Map<string, number>();
   let chargedMicros = 0n;
   for (const call of records) {
-    const hour = new Date(call.startedAtMs - (call.startedAtMs % HOUR_MS)).toISOString();
+    const hour = hourFloor(call.startedAtMs).toISOString();
     chargedMicros += BigInt(call.chargedMicros);
     addUsage(usage, call, hour);
     if (call.chargedMicros > 0) addAccrual(accruals, call, hour);

@@ -1,11 +1,11 @@
 import type { exportCsvInput } from "@tollgate/contracts";
 import { retryRead, schema } from "@tollgate/db";
+import { hourFloor } from "@tollgate/kernel";
 import { and, asc, eq, gte, lt, sql } from "drizzle-orm";
 import type { z } from "zod";
 import type { Verb } from "../context.ts";
 import { requireMember } from "../permissions.ts";
 import { csvLine } from "./csv.ts";
-import { HOUR_MS } from "./internal.ts";
 
 const { apis, endpoints, keys, usageHourly } = schema;
 
@@ -23,7 +23,7 @@ export async function* exportCsv({ ctx, input }: Verb<z.output<typeof exportCsvI
   const { hour, endpointId, keyId, status } = usageHourly;
   let after: { hour: Date; endpointId: string; keyId: string; status: number } | undefined;
   for (;;) {
-    const from = after?.hour ?? new Date(Math.floor(input.from.getTime() / HOUR_MS) * HOUR_MS);
+    const from = after?.hour ?? hourFloor(input.from.getTime());
     const isAfter =
       after === undefined
         ? undefined

@@ -1,11 +1,10 @@
 import type { Ingested, ingestInput } from "@tollgate/contracts";
 import type { SqlTransaction } from "@tollgate/db";
 import { withSqlTransaction } from "@tollgate/db";
-import { newId } from "@tollgate/kernel";
+import { hourFloor, newId } from "@tollgate/kernel";
 import type { z } from "zod";
 import type { Verb } from "../context.ts";
 import { requireMember, requireService } from "../permissions.ts";
-import { HOUR_MS } from "./internal.ts";
 import type { PlannedEvent } from "./planIngest.ts";
 import { planIngest } from "./planIngest.ts";
 
@@ -64,7 +63,7 @@ function countByHour(rows: readonly { readonly type: string; readonly occurred_a
   const counts = new Map<string, number>();
   for (const { type, occurred_at } of rows) {
     const ms = occurred_at.getTime();
-    const key = `${new Date(ms - (ms % HOUR_MS)).toISOString()} ${type}`;
+    const key = `${hourFloor(ms).toISOString()} ${type}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);
   }
   return [...counts]

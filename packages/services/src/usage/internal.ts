@@ -12,7 +12,6 @@ const { apis, billingAccounts, budgets, calls, endpoints, tiers } = schema;
 
 /** Raw calls are kept, and shown, this long. */
 export const CALLS_KEPT_MS = 30 * 86_400_000;
-export const HOUR_MS = 3_600_000;
 
 /**
  * Whether the upstream served a call of this status: it answered, and below 500. 499 is what a gateway notes of a call

@@ -1,5 +1,5 @@
 import type { Granularity, ReadUsageInput, Usage, UsageGroup } from "@tollgate/contracts";
-import { dayPeriod, monthPeriod, TollgateError } from "@tollgate/kernel";
+import { dayPeriod, hourFloor, monthPeriod, TollgateError } from "@tollgate/kernel";
 import type { SQL } from "drizzle-orm";
 import { sql } from "drizzle-orm";
 import type { ServiceContext, Verb } from "../context.ts";
@@ -9,7 +9,6 @@ import type { SumRow } from "./internal.ts";
 import {
   addSums,
   findQuotaEndpoints,
-  HOUR_MS,
   isServed,
   readEndpointQuotas,
   readPayer,
@@ -48,7 +47,7 @@ async function readSeries(
   timeZone: string,
   input: ReadUsageInput,
 ): Promise<Usage["series"]> {
-  const from = new Date(Math.floor(input.from.getTime() / HOUR_MS) * HOUR_MS).toISOString();
+  const from = hourFloor(input.from.getTime()).toISOString();
   const rows = await ctx.db.execute<PointRow>(sql`
     select extract(epoch from min(hour)) as at_seconds, label,
       sum(case when ${isServed} then calls else 0 end) as calls,

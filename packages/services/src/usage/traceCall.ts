@@ -1,15 +1,24 @@
 import type { Trace, traceInput } from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
-import { notFound, TollgateError } from "@tollgate/kernel";
+import { callStartedAtMs, hourFloor, notFound, TollgateError } from "@tollgate/kernel";
 import { and, asc, desc, eq, gte, lte, sql } from "drizzle-orm";
 import type { z } from "zod";
 import type { ServiceContext, Verb } from "../context.ts";
 import { requireMember } from "../permissions.ts";
 import type { CallRow } from "./internal.ts";
-import { HOUR_MS, readNamedEndpoints, toCall } from "./internal.ts";
+import { readNamedEndpoints, toCall } from "./internal.ts";
 
-const { calls, grantConsumptions, grants, invoiceEntries, invoiceLines, invoices, ledgerEntries, usageBatches } =
-  schema;
+const {
+  calls,
+  grantConsumptions,
+  grants,
+  invoiceEntries,
+  invoiceLines,
+  invoices,
+  ledgerEntries,
+  usageBatches,
+  usageHourly,
+} = schema;
 
 /**
  * Follows a call: the batch it was folded in, the statement's line that it is part of, the grants that were spent, and the
@@ -85,7 +94,7 @@ async function findInvoiceLine(
 
 /** A stranger's call is as unknown as one that never was. */
 async function requireCall(ctx: ServiceContext, callId: string): Promise<CallRow> {
-  const [call] = await ctx.db.select().from(calls).where(eq(calls.id, callId)).limit(1);
+  const call = await findCall(ctx, callId);
   try {
     await requireMember(ctx, call?.projectId ?? "", "usage.trace", { orAdmin: true });
   } catch (error) {
@@ -96,10 +105,31 @@ async function requireCall(ctx: ServiceContext, callId: string): Promise<CallRow
   return call;
 }
 
+/** Calls have no index of ids: the id says when it began, and the usage of that hour whose it can be. */
+async function findCall(ctx: ServiceContext, callId: string): Promise<CallRow | undefined> {
+  const startedAtMs = callStartedAtMs(callId);
+  if (Number.isNaN(startedAtMs)) return undefined;
+  const callers = ctx.db
+    .selectDistinct({ projectId: usageHourly.projectId })
+    .from(usageHourly)
+    .where(eq(usageHourly.hour, hourFloor(startedAtMs)));
+  const [call] = await ctx.db
+    .select()
+    .from(calls)
+    .where(
+      and(
+        eq(calls.projectId, sql`any(array(${callers}))`),
+        eq(calls.startedAt, new Date(startedAtMs)),
+        eq(calls.id, callId),
+      ),
+    );
+  return call;
+}
+
 /** A settlement posts all that is folded of a line, so the first one after the fold has the call in it. */
 async function findLedgerLine(ctx: ServiceContext, call: CallRow, foldedAt: Date): Promise<Trace["ledger"]> {
   if (call.chargedMicros === 0n) return null;
-  const hour = new Date(Math.floor(call.startedAt.getTime() / HOUR_MS) * HOUR_MS).toISOString();
+  const hour = hourFloor(call.startedAt.getTime()).toISOString();
   const [line] = await ctx.db
     .select({
       transactionId: ledgerEntries.transactionId,

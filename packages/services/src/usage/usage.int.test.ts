@@ -1,6 +1,6 @@
 import { readUsageInput } from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
-import { newId, TollgateError } from "@tollgate/kernel";
+import { newCallId, newId, TollgateError } from "@tollgate/kernel";
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ServiceFixture } from "../../test/serviceFixture.ts";
@@ -303,7 +303,7 @@ test("a stranger's project and a stranger's call are as unknown as those that ne
   const span = { from, to: new Date("2026-01-02T00:00:00Z"), granularity: "day" as const, mode: "live" as const };
   const projectId = project.id;
   expect(await reasonOf(traceCall({ ctx: stranger, input: { callId } }))).toBe("NOT_FOUND call_not_found");
-  expect(await reasonOf(traceCall({ ctx: stranger, input: { callId: newId("call") } }))).toBe(
+  expect(await reasonOf(traceCall({ ctx: stranger, input: { callId: newCallId(fixture.clock.nowMs()) } }))).toBe(
     "NOT_FOUND call_not_found",
   );
   for (const work of [

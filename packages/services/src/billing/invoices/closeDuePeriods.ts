@@ -1,8 +1,18 @@
 import { appendEvents, insertRows, schema, withTransaction, writeAudit } from "@tollgate/db";
 import type { Micros, PeriodAnchor } from "@tollgate/kernel";
-import { anchoredPeriod, localDate, newId, subtractMicros, sumMicros, toMicros, ZERO_MICROS } from "@tollgate/kernel";
-import { and, eq, inArray, lt, sql } from "drizzle-orm";
-import { hourCeiling, hourFloor, lockWallets } from "../../balance/internal.ts";
+import {
+  anchoredPeriod,
+  hourCeiling,
+  hourFloor,
+  localDate,
+  newId,
+  subtractMicros,
+  sumMicros,
+  toMicros,
+  ZERO_MICROS,
+} from "@tollgate/kernel";
+import { and, eq, inArray, lt, not, sql } from "drizzle-orm";
+import { lockWallets } from "../../balance/internal.ts";
 import { settleCompletely } from "../../balance/settleWallets.ts";
 import type { ServiceContext } from "../../context.ts";
 import type { AccountFacts } from "./accountFacts.ts";
@@ -64,13 +74,7 @@ async function settleThrough(ctx: ServiceContext, due: readonly DuePeriod[]): Pr
   const unsettled = await ctx.db
     .selectDistinct({ id: accruals.billingAccountId })
     .from(accruals)
-    .where(
-      and(
-        inArray(accruals.billingAccountId, ids),
-        lt(accruals.hour, before),
-        lt(accruals.settledMicros, accruals.amountMicros),
-      ),
-    );
+    .where(and(inArray(accruals.billingAccountId, ids), lt(accruals.hour, before), not(accruals.isSettled)));
   await settleCompletely(
     ctx,
     unsettled.map(({ id }) => id),

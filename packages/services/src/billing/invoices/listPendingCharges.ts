@@ -31,7 +31,7 @@ export async function listPendingCharges({
     from (
       select project_id as project, endpoint_id as endpoint, unit_price_micros as price, units - settled_units as units,
         amount_micros - settled_micros as amount
-      from accruals where billing_account_id = ${account.id} and settled_micros < amount_micros
+      from accruals where billing_account_id = ${account.id} and not is_settled
       union all
       select e.detail->>'projectId', e.detail->>'endpointId', (e.detail->>'unitPriceMicros')::int8,
         (e.detail->>'units')::int8, -e.amount_micros
