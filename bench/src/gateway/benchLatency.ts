@@ -77,7 +77,7 @@ export async function benchLatency(field: Field, place: BenchPlace, peakPerSecon
       },
     ],
     notes: [
-      "While (d) is measured, its worker and PostgreSQL fold on the load generator's core; what they make it wait counts against (d).",
+      "While (d) is measured, its worker and PostgreSQL fold on the load generator's core, at the lowest priority; what they make it wait all the same counts against (d).",
     ],
   };
 }

@@ -4,6 +4,7 @@ import { createDatabase, migrateDatabase } from "@tollgate/db";
 import type { RunningServers } from "@tollgate/dev/servers";
 import { choosePort, httpAnswers } from "@tollgate/dev/servers";
 import { delay, randomBase62 } from "@tollgate/kernel";
+import { moveToBackground } from "../processes/background.ts";
 import { OTHER_CORE, SERVER_CORE } from "../processes/cores.ts";
 import { BenchProcess } from "../processes/startProcess.ts";
 import type { SeededProduct } from "./seedProduct.ts";
@@ -85,6 +86,9 @@ export async function startProduct(options: {
     waitUntilAnswers(workers, `http://127.0.0.1:${workersPort}/readyz`),
     waitUntilAnswers(gateway, `http://127.0.0.1:${gatewayPort}/readyz`),
   ]);
+  // What is folded can wait for the calls; that it is not left behind is seen when the calls are counted.
+  const { postgres } = servers.pids;
+  moveToBackground(postgres === undefined ? [workers.pid] : [workers.pid, postgres]);
   return {
     ...seeded,
     gateway,

@@ -77,7 +77,9 @@ interface Partition {
 
 const QUEUED_RECORDS_MAX = 30_000;
 const RECORDS_DROPPED_AT_ONCE = 10_000;
-const READ_BYTES = 1 << 20;
+/** What is read, and what is sent, at once: calls wait while it is, so it is no more than a few hundred of them. */
+const READ_BYTES = 1 << 17;
+const SMOOTH_BATCH_CALLS = 400;
 const LOOK_UP_AFTER_MS = 1_000;
 const RESEND_AFTER_MS = 3_000;
 const TICK_MS = 250;
@@ -90,6 +92,7 @@ export class SpoolShipper {
   readonly #timer: NodeJS.Timeout;
   #queuedRecords = 0;
   #gathering: NodeJS.Timeout | undefined;
+  #readingOn: NodeJS.Immediate | undefined;
   #isLookingUp = false;
   #isStarted = false;
   #isBroken = false;
@@ -156,8 +159,8 @@ export class SpoolShipper {
 
   /** Whether the next batch of a partition may follow one that is folded. */
   #isDue(partition: Partition, folded: Batch): boolean {
-    const { batchCallsMax, gatherMs } = this.#options.pace;
-    const isFull = partition.records.length - partition.head >= batchCallsMax;
+    const { gatherMs } = this.#options.pace;
+    const isFull = partition.records.length - partition.head >= this.#smoothCalls;
     return isFull || this.#options.clock.nowMs() - folded.sentAtMs >= gatherMs || this.#onEmpty.length > 0;
   }
 
@@ -173,6 +176,7 @@ export class SpoolShipper {
   close(): void {
     clearInterval(this.#timer);
     clearTimeout(this.#gathering);
+    clearImmediate(this.#readingOn);
     for (const segment of this.#segments) closeSync(segment.descriptor);
     this.#segments.length = 0;
   }
@@ -187,6 +191,10 @@ export class SpoolShipper {
     // What cannot be read is not folded: whoever waits would delete it.
     if (this.#isBroken) return false;
     return this.#isStarted && !this.#hasUnread && this.unfolded === 0;
+  }
+
+  get #smoothCalls(): number {
+    return Math.min(SMOOTH_BATCH_CALLS, this.#options.pace.batchCallsMax);
   }
 
   #pump(): void {
@@ -208,27 +216,30 @@ export class SpoolShipper {
     }
   }
 
-  /** Reads on, in the order of writing, until enough records are waiting. */
+  /** Reads on, in the order of writing, unless enough records are waiting; a piece at a time, so that calls come between. */
   #read(): void {
     this.#findSegments();
-    this.#hasUnread = false;
+    this.#hasUnread = this.#queuedRecords >= QUEUED_RECORDS_MAX;
+    if (this.#hasUnread) return;
     const open = this.#options.openSegment();
     for (const segment of this.#segments) {
       if (segment.isRead) continue;
-      while (this.#queuedRecords < QUEUED_RECORDS_MAX) {
+      for (;;) {
         const bytes = readSync(segment.descriptor, this.#buffer, 0, READ_BYTES, segment.offset);
-        if (bytes === 0) {
-          segment.isRead = open === undefined || segment.number < open;
-          if (segment.isRead && segment.carry !== "") this.#reportTorn(segment);
-          break;
-        }
+        if (bytes === 0) break;
         segment.offset += bytes;
         this.#takeLines(segment, this.#buffer.toString("latin1", 0, bytes));
+        if (bytes === READ_BYTES) {
+          this.#hasUnread = true;
+          this.#readingOn ??= setImmediate(() => {
+            this.#readingOn = undefined;
+            this.#pump();
+          });
+          return;
+        }
       }
-      if (this.#queuedRecords >= QUEUED_RECORDS_MAX) {
-        this.#hasUnread = true;
-        return;
-      }
+      segment.isRead = open === undefined || segment.number < open;
+      if (segment.isRead && segment.carry !== "") this.#reportTorn(segment);
     }
   }
 
@@ -254,7 +265,9 @@ export class SpoolShipper {
 
   #sendNext(partition: Partition): void {
     const waiting = partition.records.length - partition.head;
-    const calls = Math.min(waiting, this.#options.pace.batchCallsMax);
+    const { batchCallsMax } = this.#options.pace;
+    // A backlog goes in the largest pieces, which are the cheapest to fold.
+    const calls = waiting > batchCallsMax ? batchCallsMax : Math.min(waiting, this.#smoothCalls);
     const sequence = partition.read - waiting + 1;
     const records = partition.records.slice(partition.head, partition.head + calls).join(RECORD_SEPARATOR);
     partition.head += calls;
