@@ -2,7 +2,7 @@ import type { schema } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
 import { newCallId, newId, toMicros } from "@tollgate/kernel";
 import { walletBudgetId } from "../src/budgets/index.ts";
-import { foldCalls, RECORD_SEPARATOR } from "../src/metering/index.ts";
+import { foldCalls, formatCallRecord, joinCallRecords } from "../src/metering/index.ts";
 import type { ServiceFixture } from "./serviceFixture.ts";
 
 /** Calls as a gateway would have made them, folded as a worker would fold them. */
@@ -28,28 +28,28 @@ export async function makeCalls(fixture: ServiceFixture, calls: readonly MadeCal
   const lines = calls.map((call, index) => {
     const wallet = `${walletBudgetId(call.billingAccountId)}=${call.chargedMicros}`;
     const draws = call.draws ?? (call.chargedMicros > 0n ? wallet : "");
-    return [
-      index + 1,
-      ids[index],
-      HOLDER,
-      call.billingAccountId,
-      call.projectId,
-      call.keyId ?? "key_00000000test",
-      call.endpointId,
-      call.mode ?? "live",
-      call.outcome ?? (call.chargedMicros > 0n ? "charged" : "free"),
-      call.status ?? 200,
-      12,
-      1,
-      call.chargedMicros,
-      call.chargedMicros,
-      100,
-      2_000,
+    return formatCallRecord({
+      sequence: index + 1,
+      id: ids[index] ?? "",
+      holderId: HOLDER,
+      billingAccountId: call.billingAccountId,
+      projectId: call.projectId,
+      keyId: call.keyId ?? "key_00000000test",
+      endpointId: call.endpointId,
+      mode: call.mode ?? "live",
+      outcome: call.outcome ?? (call.chargedMicros > 0n ? "charged" : "free"),
+      status: call.status ?? 200,
+      latencyMs: 12,
+      units: 1,
+      unitPriceMicros: Number(call.chargedMicros),
+      chargedMicros: Number(call.chargedMicros),
+      requestBytes: 100,
+      responseBytes: 2_000,
       draws,
-    ].join(" ");
+    });
   });
   const { database } = fixture.as();
-  await foldCalls(database, fixture.clock, { source, sequence: 1, records: lines.join(RECORD_SEPARATOR) });
+  await foldCalls(database, fixture.clock, { source, sequence: 1, records: joinCallRecords(lines) });
   return ids;
 }
 

@@ -2,7 +2,7 @@ import { closeSync, openSync, readdirSync, readSync, rmSync, unlinkSync } from "
 import { join } from "node:path";
 import { foldCalls } from "@tollgate/contracts";
 import type { Clock, Logger } from "@tollgate/kernel";
-import { RECORD_SEPARATOR } from "@tollgate/services/metering";
+import { joinCallRecords } from "@tollgate/services/metering";
 import { SPOOL_PARTITIONS } from "./spool.ts";
 
 /**
@@ -269,7 +269,7 @@ export class SpoolShipper {
     // A backlog goes in the largest pieces, which are the cheapest to fold.
     const calls = waiting > batchCallsMax ? batchCallsMax : Math.min(waiting, this.#smoothCalls);
     const sequence = partition.read - waiting + 1;
-    const records = partition.records.slice(partition.head, partition.head + calls).join(RECORD_SEPARATOR);
+    const records = joinCallRecords(partition.records.slice(partition.head, partition.head + calls));
     partition.head += calls;
     this.#queuedRecords -= calls;
     if (calls === waiting) {
