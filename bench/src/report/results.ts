@@ -19,7 +19,7 @@ const introduction = (): string => `# Results
 Made by \`npm run bench -- --write\`; \`npm run bench -- --help\` says what else it does. Every section names
 its own machine and day: numbers of different ones do not compare. ${
   canPin
-    ? "The server that is measured has core 0 to itself. Load generator, upstream, PostgreSQL, Redis, NATS, etcd and the worker share core 1."
+    ? "The server that is measured has core 0 to itself. Load generator, upstream, PostgreSQL, Redis, NATS, etcd and the worker share core 1; beside a gateway under load, PostgreSQL and the worker have the lowest priority there, because folding can wait."
     : "**Processes could not be tied to cores here (no taskset), so servers and load disturb each other.**"
 } Ratios are of neighbouring runs, so a machine that is busy with other things changes them less than it changes the numbers
 themselves; "others" says how busy it was: the share of the server's core that something else had. Above a tenth, goals are not judged.
