@@ -1,9 +1,9 @@
-import { closeSync, openSync, readdirSync, readSync, rmSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import { foldCalls } from "@tollgate/contracts";
 import type { Clock, Logger } from "@tollgate/kernel";
 import { joinCallRecords } from "@tollgate/services/metering";
 import { SPOOL_PARTITIONS } from "./spool.ts";
+import { SpoolReader } from "./spoolReader.ts";
 
 /**
  * Takes a run's calls from its spool to the metering queue and keeps at it until they are folded.
@@ -43,18 +43,6 @@ export interface ShipperOptions {
   readonly openSegment: () => number | undefined;
 }
 
-interface Segment {
-  readonly number: number;
-  readonly path: string;
-  readonly descriptor: number;
-  offset: number;
-  /** The beginning of a line whose end has not been read yet. */
-  carry: string;
-  /** The last call of each partition that was read from it. */
-  readonly last: number[];
-  isRead: boolean;
-}
-
 interface Batch {
   readonly sequence: number;
   readonly last: number;
@@ -77,8 +65,7 @@ interface Partition {
 
 const QUEUED_RECORDS_MAX = 30_000;
 const RECORDS_DROPPED_AT_ONCE = 10_000;
-/** What is read, and what is sent, at once: calls wait while it is, so it is no more than a few hundred of them. */
-const READ_BYTES = 1 << 17;
+/** Calls of the gateway wait while a batch is made, and longer for a large one than its calls are worth. */
 const SMOOTH_BATCH_CALLS = 400;
 const LOOK_UP_AFTER_MS = 1_000;
 const RESEND_AFTER_MS = 3_000;
@@ -87,8 +74,7 @@ const TICK_MS = 250;
 export class SpoolShipper {
   readonly #options: ShipperOptions;
   readonly #partitions: Partition[];
-  readonly #segments: Segment[] = [];
-  readonly #buffer = Buffer.allocUnsafe(READ_BYTES);
+  readonly #reader: SpoolReader;
   readonly #timer: NodeJS.Timeout;
   #queuedRecords = 0;
   #gathering: NodeJS.Timeout | undefined;
@@ -97,7 +83,6 @@ export class SpoolShipper {
   #isStarted = false;
   #isBroken = false;
   #hasUnread = true;
-  #lastDropped = 0;
   #onEmpty: (() => void)[] = [];
 
   constructor(options: ShipperOptions) {
@@ -110,6 +95,8 @@ export class SpoolShipper {
       folded: 0,
       batch: undefined,
     }));
+    const { directory, logger, openSegment } = options;
+    this.#reader = new SpoolReader({ directory, logger, openSegment, take: (...call) => this.#take(...call) });
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#timer.unref();
   }
@@ -177,8 +164,7 @@ export class SpoolShipper {
     clearInterval(this.#timer);
     clearTimeout(this.#gathering);
     clearImmediate(this.#readingOn);
-    for (const segment of this.#segments) closeSync(segment.descriptor);
-    this.#segments.length = 0;
+    this.#reader.close();
   }
 
   /** Deletes the run's directory; only when it is empty of calls. */
@@ -216,51 +202,25 @@ export class SpoolShipper {
     }
   }
 
-  /** Reads on, in the order of writing, unless enough records are waiting; a piece at a time, so that calls come between. */
+  /** Reads on, unless enough records are waiting; a piece at a time, so that calls come between. */
   #read(): void {
-    this.#findSegments();
-    this.#hasUnread = this.#queuedRecords >= QUEUED_RECORDS_MAX;
-    if (this.#hasUnread) return;
-    const open = this.#options.openSegment();
-    for (const segment of this.#segments) {
-      if (segment.isRead) continue;
-      for (;;) {
-        const bytes = readSync(segment.descriptor, this.#buffer, 0, READ_BYTES, segment.offset);
-        if (bytes === 0) break;
-        segment.offset += bytes;
-        this.#takeLines(segment, this.#buffer.toString("latin1", 0, bytes));
-        if (bytes === READ_BYTES) {
-          this.#hasUnread = true;
-          this.#readingOn ??= setImmediate(() => {
-            this.#readingOn = undefined;
-            this.#pump();
-          });
-          return;
-        }
-      }
-      segment.isRead = open === undefined || segment.number < open;
-      if (segment.isRead && segment.carry !== "") this.#reportTorn(segment);
-    }
+    this.#hasUnread = this.#queuedRecords >= QUEUED_RECORDS_MAX || this.#reader.readPiece();
+    if (!this.#hasUnread || this.#queuedRecords >= QUEUED_RECORDS_MAX) return;
+    this.#readingOn ??= setImmediate(() => {
+      this.#readingOn = undefined;
+      this.#pump();
+    });
   }
 
-  #takeLines(segment: Segment, text: string): void {
-    const lines = (segment.carry + text).split("\n");
-    segment.carry = lines.pop() ?? "";
-    for (const line of lines) {
-      const first = line.indexOf(" ");
-      const second = line.indexOf(" ", first + 1);
-      const number = Number(line.slice(0, first));
-      const sequence = Number(line.slice(first + 1, second));
-      const partition = this.#partitions[number];
-      if (partition === undefined || second < 0 || !(sequence <= partition.read + 1)) {
-        throw new RangeError(`${segment.path} holds a line that is not the next call: ${line.slice(0, 80)}`);
-      }
-      segment.last[number] = sequence;
-      if (sequence <= partition.read) continue;
-      partition.read = sequence;
-      partition.records.push(line.slice(first + 1));
-      this.#queuedRecords += 1;
-    }
+  /** A call from the file; what is folded already is passed over. @returns whether it can be the next one of its partition */
+  #take(number: number, sequence: number, record: string): boolean {
+    const partition = this.#partitions[number];
+    if (partition === undefined || !(sequence <= partition.read + 1)) return false;
+    if (sequence <= partition.read) return true;
+    partition.read = sequence;
+    partition.records.push(record);
+    this.#queuedRecords += 1;
+    return true;
   }
 
   #sendNext(partition: Partition): void {
@@ -324,40 +284,7 @@ export class SpoolShipper {
     }
   }
 
-  #findSegments(): void {
-    const known = this.#segments.at(-1)?.number ?? this.#lastDropped;
-    const open = this.#options.openSegment();
-    if (open !== undefined && open <= known) return;
-    for (const name of readdirSync(this.#options.directory).sort()) {
-      const number = Number(/^(\d{8})\.spool$/.exec(name)?.[1] ?? Number.NaN);
-      if (Number.isNaN(number) || number <= known) continue;
-      const path = join(this.#options.directory, name);
-      const descriptor = openSync(path, "r");
-      this.#segments.push({ number, path, descriptor, offset: 0, carry: "", last: [], isRead: false });
-    }
-  }
-
   #dropFolded(): void {
-    for (;;) {
-      const [segment] = this.#segments;
-      if (segment?.isRead !== true || !this.#isFolded(segment)) return;
-      this.#segments.shift();
-      closeSync(segment.descriptor);
-      unlinkSync(segment.path);
-      this.#lastDropped = segment.number;
-    }
-  }
-
-  #isFolded(segment: Segment): boolean {
-    return this.#partitions.every((partition, number) => (segment.last[number] ?? 0) <= partition.folded);
-  }
-
-  /** The end of a line is missing: the process was killed while it wrote, so this call was never answered. */
-  #reportTorn(segment: Segment): void {
-    this.#options.logger.warn(
-      { segment: segment.path, bytes: segment.carry.length },
-      "a call was cut short by a crash",
-    );
-    segment.carry = "";
+    this.#reader.drop((number, last) => last <= (this.#partitions[number]?.folded ?? 0));
   }
 }
