@@ -11,8 +11,6 @@ export const LONG_FILES: Readonly<Record<string, string>> = {
     "asking, waiting, recalling and giving back change the same few fields of a slice, and are only right together",
   "apps/gateway/src/forward/forwardedCall.ts":
     "one call is one object, and its phases share a dozen fields: cut, it would be several objects that know each other's insides",
-  "apps/gateway/src/spool/spoolShipper.ts":
-    "reading, sending, acknowledging and dropping are steps of one state machine over the same segments",
   "packages/contracts/src/usage.ts": "a domain's contract is one file, and usage is read and reported in many ways",
 };
 
