@@ -9,7 +9,7 @@ import { PushBus, Queues } from "@tollgate/messaging";
 import { settingsFrom } from "@tollgate/services";
 import { loadUpstreamSecrets } from "@tollgate/services/admin";
 import { expireDueGrants } from "@tollgate/services/balance";
-import { closeHolder, leaseBudgets, openHolder, renewHolder } from "@tollgate/services/budgets";
+import { closeHolder, closeRun, leaseBudgets, openHolder, renewHolder } from "@tollgate/services/budgets";
 import { loadCatalogue, readCatalogueVersion } from "@tollgate/services/catalog";
 import { createTokenIssuer } from "@tollgate/services/customers";
 import { loadKeyRecord } from "@tollgate/services/keys";
@@ -174,14 +174,8 @@ export async function createGateway(options: {
     pace: shippingPace(config),
     clock,
     logger,
-    closeRun: (oldRunId) => closeRun(oldRunId),
+    closeRun: (oldRunId) => closeRun(database, clock, oldRunId),
   });
-  const closeRun = async (oldRunId: string): Promise<void> => {
-    const rows = await database.sql`
-      select id from budget_holders
-      where id >= ${`${oldRunId}.`} and id < ${`${oldRunId}/`} and closed_at is null`;
-    for (const row of rows) await closeHolder(database, clock, String(row["id"]));
-  };
   const spoolState = () => ({
     unfolded: spool.appended - shipper.folded + replays.reduce((sum, replay) => sum + replay.shipper.unfolded, 0),
     folded: shipper.folded + replays.reduce((sum, replay) => sum + replay.shipper.folded, 0),

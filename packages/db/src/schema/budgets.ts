@@ -36,7 +36,10 @@ export const budgetHolders = pgTable(
     id: id().primaryKey(),
     createdAt: createdAt(),
     expiresAt: instant("expires_at").notNull(),
+    /** From here on nothing is leased to it, and what it has goes back. */
     closedAt: instant("closed_at"),
+    /** When the last of it had gone back: who is closed and not returned has leases that somebody must still give back. */
+    returnedAt: instant("returned_at"),
     /** What it said of its spool when it renewed itself: calls that are not known to be folded, */
     unfolded: count("unfolded").notNull().default(0),
     /** how many are, */
@@ -44,7 +47,10 @@ export const budgetHolders = pgTable(
     /** and since when some have waited without any being folded. */
     unfoldedSince: instant("unfolded_since"),
   },
-  (t) => [index("budget_holders_open_idx").on(t.expiresAt).where(sql`closed_at is null`)],
+  (t) => [
+    index("budget_holders_open_idx").on(t.expiresAt).where(sql`closed_at is null`),
+    index("budget_holders_closing_idx").on(t.closedAt).where(sql`closed_at is not null and returned_at is null`),
+  ],
 );
 
 /**

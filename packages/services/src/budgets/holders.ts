@@ -12,6 +12,7 @@ export const HOLDER_LIFETIME_MS = 60_000;
 export const HOLDER_GRACE_MS = 10 * 60_000;
 
 const LEASES_PER_TRANSACTION = 500;
+const HOLDERS_PER_SWEEP = 100;
 
 export async function openHolder(database: Database, clock: Clock, holderId: string): Promise<void> {
   await withSqlTransaction(
@@ -65,7 +66,8 @@ export async function renewHolder(
 
 /**
  * Gives back all that a holder has outstanding. Calls of it that are folded later are still charged, once, and their
- * batches are marked late. Safe to run again and to be cut at any point.
+ * batches are marked late. It is marked as closed first, so that nothing is leased to it any more, and as returned when
+ * nothing is left: whoever is cut in between leaves a holder that the next sweep goes on with.
  */
 export async function closeHolder(database: Database, clock: Clock, holderId: string): Promise<void> {
   await withSqlTransaction(
@@ -74,6 +76,11 @@ export async function closeHolder(database: Database, clock: Clock, holderId: st
     { isIdempotent: true },
   );
   while ((await returnSomeLeases(database, clock, holderId)) === LEASES_PER_TRANSACTION);
+  await withSqlTransaction(
+    database,
+    (sql) => sql`update budget_holders set returned_at = ${clock.now()} where id = ${holderId} and returned_at is null`,
+    { isIdempotent: true },
+  );
 }
 
 async function returnSomeLeases(database: Database, clock: Clock, holderId: string): Promise<number> {
@@ -99,11 +106,29 @@ async function returnSomeLeases(database: Database, clock: Clock, holderId: stri
   );
 }
 
-/** Closes holders that have not renewed themselves for longer than the grace. @returns how many */
-export async function sweepHolders(database: Database, clock: Clock, graceMs = HOLDER_GRACE_MS): Promise<number> {
+/** Closes what a run of a gateway has held: every holder of it whose leases have not all come back. */
+export async function closeRun(database: Database, clock: Clock, runId: string): Promise<void> {
   const rows = await database.sql`
     select id from budget_holders
-    where closed_at is null and expires_at < ${new Date(clock.nowMs() - graceMs)} order by expires_at limit 100`;
+    where id >= ${`${runId}.`} and id < ${`${runId}/`} and returned_at is null`;
+  for (const row of rows) await closeHolder(database, clock, String(row["id"]));
+}
+
+/**
+ * Closes holders that have not renewed themselves for longer than the grace, and goes on with those that were closed while
+ * leases of them had yet to come back. @returns how many
+ */
+export async function sweepHolders(database: Database, clock: Clock, graceMs = HOLDER_GRACE_MS): Promise<number> {
+  const [vanished, closing] = await Promise.all([
+    database.sql`
+      select id from budget_holders
+      where closed_at is null and expires_at < ${new Date(clock.nowMs() - graceMs)}
+      order by expires_at limit ${HOLDERS_PER_SWEEP}`,
+    database.sql`
+      select id from budget_holders
+      where closed_at is not null and returned_at is null order by closed_at limit ${HOLDERS_PER_SWEEP}`,
+  ]);
+  const rows = [...vanished, ...closing];
   for (const row of rows) await closeHolder(database, clock, String(row["id"]));
   return rows.length;
 }

@@ -7,7 +7,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createServiceFixture, insertProject, SYSTEM } from "../../test/serviceFixture.ts";
 import { creditWallet, expireDueGrants as takeOffExpired } from "../balance/index.ts";
 import { tierFreeBudgetId, walletBudgetId } from "./budgetIds.ts";
-import { closeHolder, HOLDER_GRACE_MS, HOLDER_LIFETIME_MS, openHolder, renewHolder, sweepHolders } from "./holders.ts";
+import {
+  closeHolder,
+  closeRun,
+  HOLDER_GRACE_MS,
+  HOLDER_LIFETIME_MS,
+  openHolder,
+  renewHolder,
+  sweepHolders,
+} from "./holders.ts";
 import type { LeaseRequest } from "./leaseBudgets.ts";
 import { leaseBudgets } from "./leaseBudgets.ts";
 
@@ -183,6 +191,71 @@ describe("leasing budgets", () => {
     clock.advanceMs(2);
     await sweepHolders(database, clock);
     expect(await heldOf(wallet.budgetId)).toBe(0n);
+  });
+
+  it.each([
+    ["before any lease came back", 1],
+    ["between two lots of leases", 2],
+  ])("gives back all that a gateway held although closing it was cut %s", async (_when, commitsBefore) => {
+    const wallets = await Promise.all(Array.from({ length: 501 }, () => walletOf(50_000n)));
+    const holderId = await newHolder();
+    await leaseBudgets({
+      database,
+      clock: systemClock,
+      holderId,
+      requests: wallets.map((wallet) => ask(wallet, 20_000n)),
+      expireDueGrants,
+    });
+    const held = async (): Promise<number> => {
+      const ids = wallets.map(({ budgetId }) => budgetId);
+      const [row] = await database.sql`select count(*) as n from budgets where id = any(${ids}) and held > 0`;
+      return Number(row?.["n"]);
+    };
+    const proxy = await FaultProxy.start(testDatabase.url);
+    const dying = createDatabase({ url: proxy.url, applicationName: "dying", connectionsMax: 2 });
+    try {
+      proxy.cutAtCommit("before", 1_000, commitsBefore);
+      await expect(closeHolder(dying, systemClock, holderId)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    } finally {
+      await dying.close();
+      await proxy.stop();
+    }
+    expect(await held()).toBe(commitsBefore === 1 ? 501 : 1);
+    expect(await renewHolder(database, systemClock, holderId)).toBe(false);
+    await sweepHolders(database, systemClock);
+    expect(await held()).toBe(0);
+  });
+
+  it("gives back what a run held that was closed already, when its calls are replayed", async () => {
+    const wallet = await walletOf(50_000n);
+    const holderId = await newHolder();
+    await leaseBudgets({ database, clock: systemClock, holderId, requests: [ask(wallet, 20_000n)], expireDueGrants });
+    const neighbour = await newHolder();
+    await leaseBudgets({
+      database,
+      clock: systemClock,
+      holderId: neighbour,
+      requests: [ask(wallet, 5_000n)],
+      expireDueGrants,
+    });
+    await database.sql`update budget_holders set closed_at = now() where id = ${holderId}`;
+    await closeRun(database, systemClock, holderId.slice(0, -2));
+    expect(await heldOf(wallet.budgetId)).toBe(5_000n);
+  });
+
+  it("gives everything back once, however many close a gateway at the same time", async () => {
+    const wallet = await walletOf(100_000n);
+    const holders = await Promise.all([newHolder(), newHolder()]);
+    for (const holderId of holders) {
+      await leaseBudgets({ database, clock: systemClock, holderId, requests: [ask(wallet, 20_000n)], expireDueGrants });
+    }
+    const [closed = ""] = holders;
+    await Promise.all([
+      ...Array.from({ length: 6 }, () => closeHolder(database, systemClock, closed)),
+      sweepHolders(database, systemClock),
+      closeRun(database, systemClock, closed.slice(0, -2)),
+    ]);
+    expect(await heldOf(wallet.budgetId)).toBe(20_000n);
   });
 
   it("does not lease credit from the moment it expires, whether or not the sweep has been there", async () => {

@@ -17,6 +17,9 @@ const HOUR_MS = 3_600_000;
 /** Raw calls are kept for 30 days; the day at the edge, which retention may be clearing, is left out. */
 const CALLS_COMPARED_MS = 29 * 24 * HOUR_MS;
 
+/** Closing one who holds a lease of every budget takes a while, and whoever is cut there is gone on with every minute. */
+const CLOSING_MS = 10 * 60_000;
+
 /** The first hour that has all of its raw calls. */
 const comparedFrom = (now: Date): string =>
   new Date(Math.ceil((now.getTime() - CALLS_COMPARED_MS) / HOUR_MS) * HOUR_MS).toISOString();
@@ -67,6 +70,15 @@ export const BOOK_CHECKS = [
         sql`select budget_id as subject, sum(granted - settled - returned) as amount from budget_leases
             group by budget_id`,
       ),
+  },
+  {
+    name: "leases_open",
+    claim: "Whoever was closed has given back all that it held",
+    differences: (now) => sql`
+      select l.budget_id as subject, sum(l.granted - l.settled - l.returned) as left_amount, 0 as right_amount
+      from budget_leases as l left join budget_holders as h on h.id = l.holder_id
+      where h.id is null or h.closed_at < ${new Date(now.getTime() - CLOSING_MS).toISOString()}::timestamptz
+      group by l.budget_id having sum(l.granted - l.settled - l.returned) <> 0`,
   },
   {
     name: "grants_remaining",

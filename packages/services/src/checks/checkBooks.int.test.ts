@@ -7,6 +7,7 @@ import { createServiceFixture, insertProject, SYSTEM } from "../../test/serviceF
 import { makeCalls, micros } from "../../test/usageFixture.ts";
 import { creditWallet, settleAccount } from "../balance/index.ts";
 import { closePeriods } from "../billing/index.ts";
+import { walletBudgetId } from "../budgets/index.ts";
 import { BOOK_CHECKS, checkBooks } from "./index.ts";
 
 let fixture: ServiceFixture;
@@ -39,6 +40,11 @@ beforeAll(async () => {
   fixture.clock.set(at);
   await closePeriods({ ctx, input: { billingAccountIds: [account.billingAccountId], at: at.toISOString() } });
   await makeCalls(fixture, [{ ...call, at }]);
+  await ctx.database.sql`
+    insert into budget_holders (id, created_at, expires_at, closed_at) values ('gw_closed.0', ${at}, ${at}, '2026-01-15')`;
+  await ctx.database.sql`
+    insert into budget_leases (budget_id, holder_id, granted, settled, returned, updated_at)
+    values (${walletBudgetId(account.billingAccountId)}, 'gw_closed.0', 0, 0, 0, ${at})`;
 });
 afterAll(() => fixture.close());
 
@@ -57,6 +63,11 @@ const WRONGS: Record<(typeof BOOK_CHECKS)[number]["name"], (delta: number) => st
   wallet_posted: (delta) => [`update budgets set limit_amount = limit_amount + ${delta} where kind = 'wallet'`],
   wallet_accrued: (delta) => [`update budgets set used = used + ${delta} where kind = 'wallet'`],
   budgets_held: (delta) => [`update budgets set held = held + ${delta} where kind = 'wallet'`],
+  // Held on both sides, by one who was closed and did not give back all.
+  leases_open: (delta) => [
+    `update budgets set held = held + ${delta} where kind = 'wallet'`,
+    `update budget_leases set granted = granted + ${delta} where holder_id = 'gw_closed.0'`,
+  ],
   grants_remaining: (delta) => [`update grants set remaining_micros = remaining_micros - ${delta}`],
   grants_consumed: (delta) => [`update grant_consumptions set amount_micros = amount_micros + ${delta}`],
   usage_accrued: (delta) => [

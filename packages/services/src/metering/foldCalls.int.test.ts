@@ -166,6 +166,20 @@ describe("folding calls", () => {
     expect(batches.map((row) => row["is_late"])).toEqual([true]);
   });
 
+  it("keeps used and held right while batches are folded and the gateway's leases are given up at the same time", async () => {
+    const account = await leasedAccount(1_000_000n, 500_000n);
+    const all = lines(account, 1, 100).split(RECORD_SEPARATOR);
+    const foldAll = async (): Promise<void> => {
+      for (let from = 1; from <= 100; from += 10) {
+        const records = all.slice(from - 1, from + 9).join(RECORD_SEPARATOR);
+        await foldCalls(database, systemClock, { source: account.source, sequence: from, records });
+      }
+    };
+    const close = () => closeHolder(database, systemClock, account.holderId);
+    await Promise.all([foldAll(), close(), close(), foldAll(), close()]);
+    expect(await readBooks(account)).toMatchObject({ calls: 100, charged: 100_000, used: 100_000, held: 0 });
+  });
+
   it("folds exactly once while commits fail, connections break and answers of COMMIT are lost", async () => {
     const account = await leasedAccount(1_000_000n, 500_000n);
     const proxy = await FaultProxy.start(testDatabase.url);

@@ -1,0 +1,2 @@
+ALTER TABLE "budget_holders" ADD COLUMN "returned_at" timestamp (3) with time zone;--> statement-breakpoint
+CREATE INDEX "budget_holders_closing_idx" ON "budget_holders" USING btree ("closed_at") WHERE closed_at is not null and returned_at is null;
