@@ -168,12 +168,14 @@ export class DynamicConfig<Table extends SettingsTable> {
    */
   async restore(changes: readonly NamedChange[]): Promise<void> {
     const latest = new Map<string, SettingChange>();
+    for (const { name, change } of changes) if (isLater(change, latest.get(name))) latest.set(name, change);
+    const put = [...latest].map(([name, change]) => ({ key: CONFIG_PREFIX + name, value: JSON.stringify(change) }));
+    // All at once, because who looks in between would take the rest for defaults.
+    const { isCommitted } = await this.#store.transact({ expect: put.map(({ key }) => ({ key, revision: 0n })), put });
+    if (!isCommitted) for (const { key, value } of put) await this.#store.compareAndSet(key, 0n, value);
+    // The past comes last: a setting that has one is taken for one that was given back.
     for (const { name, change } of changes) {
       await this.#store.compareAndSet(historyKey(name, change.revision), 0n, JSON.stringify(change));
-      if (change.revision > (latest.get(name)?.revision ?? 0)) latest.set(name, change);
-    }
-    for (const [name, change] of latest) {
-      await this.#store.compareAndSet(CONFIG_PREFIX + name, 0n, JSON.stringify(change));
     }
   }
 
@@ -208,7 +210,9 @@ export class DynamicConfig<Table extends SettingsTable> {
     const definition = this.#definition(name);
     const value = encodeValue(name, definition, json);
     for (let attempt = 1; attempt <= SET_ATTEMPTS_MAX; attempt += 1) {
+      const heldRevision = this.#values.storeRevisionOf(name);
       const entry = await this.#store.get(CONFIG_PREFIX + name);
+      if ((entry?.revision ?? 0n) < heldRevision) this.#values.startAnew();
       const current = entry === undefined ? undefined : toChange(entry.value);
       const revision = current?.revision ?? (await this.history(name))[0]?.revision ?? 0;
       if (expectedRevision !== undefined && expectedRevision !== revision) {
@@ -272,6 +276,12 @@ export class DynamicConfig<Table extends SettingsTable> {
   #announceStored(): void {
     for (const listener of this.#storedListeners) listener();
   }
+}
+
+/** Whether a change came after another. Time says so first: a store that lost its data counts a setting's revisions anew. */
+function isLater(change: SettingChange, other: SettingChange | undefined): boolean {
+  if (other === undefined || change.at !== other.at) return other === undefined || change.at > other.at;
+  return change.revision > other.revision;
 }
 
 /** The JSON that is stored for a value. @throws TollgateError BAD_REQUEST with the issues */

@@ -117,6 +117,10 @@ async function follow(
         if (signal.aborted) return;
         if (response.canceled) return reject(new Error(`etcd cancelled the watch: ${cancelReason(response)}`));
         if (response.created) {
+          // A store that was emptied after the list counts from the start and would be silent until it gets to where we were.
+          if (BigInt(response.header.revision) + 1n < BigInt(startRevision)) {
+            return reject(new Error("etcd lost its data since it was listed"));
+          }
           clearTimeout(createTimer);
           onFollowing();
         }

@@ -70,10 +70,21 @@ export class SettingValues<Table extends SettingsTable> {
     return () => listeners.delete(entry);
   }
 
+  /** Where the store was when it told the value that is in force; 0n while it has told none. */
+  storeRevisionOf(name: string): bigint {
+    return this.#held.get(name)?.storeRevision ?? 0n;
+  }
+
+  /** The store lost its data and counts its revisions from the start: whatever it tells from now on is newer than what is held. */
+  startAnew(): void {
+    for (const [name, held] of this.#held) this.#held.set(name, { ...held, storeRevision: 0n });
+  }
+
   /** Takes everything that the store has. A store that has lost its data changes nothing. */
   replaceAll(entries: readonly StoredEntry[]): void {
     if (entries.length === 0 && this.#held.size > 0) {
       this.#logger.error("etcd has lost the settings; the last known values stay in force");
+      this.startAnew();
       return;
     }
     const listed = new Set(entries.map(({ key }) => nameOfKey(key)));

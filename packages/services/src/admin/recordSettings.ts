@@ -2,25 +2,33 @@ import { schema } from "@tollgate/db";
 import { desc, inArray } from "drizzle-orm";
 import { requireService } from "../permissions.ts";
 import type { ConfigContext } from "./internal.ts";
-import { recordSettingChange, toNamedChange } from "./settingRecords.ts";
+import { readRecordedSettings, recordSettingChange, toNamedChange } from "./settingRecords.ts";
 
 const IDS_MAX = 500;
 const RESTORED_MAX = 1_000;
 
 /**
  * Brings etcd and the records of changes together: records what a process that ended at the wrong moment has not, and
- * gives an emptied etcd back what was recorded. May run anywhere and at any time.
+ * gives back the settings of which etcd knows nothing any more, each with its last value, however long ago it was set. Of
+ * the past, which is kept here, etcd gets the last thousand changes. May run anywhere and at any time.
  * @throws TollgateError UNAVAILABLE while etcd or the database is away
  */
 export async function recordSettings({ ctx }: { readonly ctx: ConfigContext }): Promise<void> {
   requireService(ctx);
   const { settingChanges } = schema;
   const made = await ctx.config.changes();
-  if (made.length === 0) {
-    const rows = await ctx.db.select().from(settingChanges).orderBy(desc(settingChanges.changedAt)).limit(RESTORED_MAX);
-    if (rows.length > 0)
-      ctx.logger.warn({ changes: rows.length }, "etcd has no settings: giving back what is recorded");
-    return ctx.config.restore(rows.map(toNamedChange));
+  const known = new Set(made.map(({ name }) => name));
+  const lost = (await readRecordedSettings(ctx.db)).filter(({ name }) => !known.has(name));
+  if (lost.length > 0) {
+    ctx.logger.warn({ settings: lost.length }, "etcd has lost settings: giving back what is recorded");
+    const names = lost.map(({ name }) => name);
+    const past = await ctx.db
+      .select()
+      .from(settingChanges)
+      .where(inArray(settingChanges.name, names))
+      .orderBy(desc(settingChanges.changedAt))
+      .limit(RESTORED_MAX);
+    await ctx.config.restore([...lost, ...past.map(toNamedChange)]);
   }
   for (let start = 0; start < made.length; start += IDS_MAX) {
     const batch = made.slice(start, start + IDS_MAX);
