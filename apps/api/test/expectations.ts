@@ -118,6 +118,7 @@ export const EXPECTATIONS: Readonly<Record<string, Expectation | readonly Expect
     input: ({ ids }) => ({ projectId: ids["prj"] }),
   },
   "admin.listDataDeletions": { answers: operators(), input: ({ ids }) => ({ projectId: ids["prj"] }) },
+  "admin.dismissRun": { answers: operators(), input: () => ({ runId: "gw_nobody" }), isWholeInput: true },
   "admin.deadLetters.list": { answers: operators() },
   "admin.deadLetters.replay": { answers: operators(), input: () => ({ consumer: "nobody" }), isWholeInput: true },
   "admin.deadLetters.discard": { answers: operators(), input: () => ({ consumer: "nobody" }), isWholeInput: true },

@@ -56,6 +56,7 @@ import {
   keysUpdated,
 } from "./keys.ts";
 import { adminDeadLetterDiscarded, adminDeadLetterReplayed } from "./messages.ts";
+import { adminRunDismissed } from "./metering.ts";
 import { NOTIFIED_SUBJECTS } from "./notifications.ts";
 import { oauthLinked, oauthUnlinked } from "./oauth.ts";
 import {
@@ -105,6 +106,7 @@ export const EVENTS = [
   adminTenantDataDeletionFailed,
   adminDeadLetterReplayed,
   adminDeadLetterDiscarded,
+  adminRunDismissed,
   balanceCredited,
   balanceDebited,
   balanceLow,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { defineJob } from "./definitions.ts";
+import { defineEvent, defineJob } from "./definitions.ts";
 
 /**
  * Finished calls on their way from a gateway's spool to the database. The gateway itself sees to it that a batch is sent
@@ -57,3 +57,12 @@ export const sweepHolders = defineJob({
   attempts: 1,
   backoffMs: 1_000,
 });
+
+/** A run of a gateway that vanished, by its name in the log and in the alarm. */
+export const dismissRunInput = z.object({ runId: z.string().regex(/^gw_[0-9A-Za-z]{1,64}$/) });
+export const dismissedRunDto = z.object({
+  /** How many of its holders were waiting for it; 0 when nobody was. */
+  count: z.int(),
+});
+export type DismissedRun = z.infer<typeof dismissedRunDto>;
+export const adminRunDismissed = defineEvent("admin.runDismissed", z.object({ runId: z.string(), unfolded: z.int() }));

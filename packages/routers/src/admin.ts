@@ -7,6 +7,8 @@ import {
   deadLetterPage,
   deleteSecretInput,
   deleteTenantDataInput,
+  dismissedRunDto,
+  dismissRunInput,
   doneDto,
   getConfigInput,
   impersonateInput,
@@ -31,6 +33,7 @@ import {
   deleteSecret,
   deleteTenantData,
   discardDeadLetters,
+  dismissRun,
   getConfig,
   impersonate,
   listAudit,
@@ -73,6 +76,16 @@ export const adminRouter = router({
     .meta({ description: "How each check of the ledger and of metering went when it last ran." })
     .output(invariantList)
     .query(({ ctx }) => listInvariants({ ctx })),
+
+  dismissRun: adminProcedure
+    .meta({
+      description:
+        "Ends the alarm about a run of a gateway that vanished and does not come back with the calls on its disk.",
+      example: { runId: "gw_6hTq2MzX8cVb4nRkWpLs9D" },
+    })
+    .input(dismissRunInput)
+    .output(dismissedRunDto)
+    .mutation(({ ctx, input }) => dismissRun({ ctx, input })),
 
   deleteTenantData: adminProcedure
     .meta({

@@ -44,11 +44,15 @@ export const budgetHolders = pgTable(
     unfolded: count("unfolded").notNull().default(0),
     /** how many are, */
     folded: count("folded").notNull().default(0),
-    /** and since when some have waited without any being folded. */
+    /**
+     * and since when some have waited without any being folded. Of one that vanished they may be on a disk that nobody reads
+     * any more: they wait until its run comes back, is replayed or is dismissed.
+     */
     unfoldedSince: instant("unfolded_since"),
   },
   (t) => [
     index("budget_holders_open_idx").on(t.expiresAt).where(sql`closed_at is null`),
+    index("budget_holders_unfolded_idx").on(t.unfoldedSince).where(sql`unfolded_since is not null`),
     index("budget_holders_closing_idx").on(t.closedAt).where(sql`closed_at is not null and returned_at is null`),
   ],
 );

@@ -1,6 +1,7 @@
 export * from "./dataDeletions/index.ts";
 export * from "./deleteSecret.ts";
 export * from "./discardDeadLetters.ts";
+export * from "./dismissRun.ts";
 export { getConfig } from "./getConfig.ts";
 export * from "./impersonate.ts";
 export type { ConfigContext } from "./internal.ts";

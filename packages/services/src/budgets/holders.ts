@@ -1,5 +1,5 @@
 import type { Database } from "@tollgate/db";
-import { withSqlTransaction } from "@tollgate/db";
+import { inPipeline, withSqlTransaction } from "@tollgate/db";
 import type { Clock } from "@tollgate/kernel";
 
 /**
@@ -14,13 +14,19 @@ export const HOLDER_GRACE_MS = 10 * 60_000;
 const LEASES_PER_TRANSACTION = 500;
 const HOLDERS_PER_SWEEP = 100;
 
+/** Begins to hold. A run that was given up and begins anew speaks of its whole spool again, so its calls are not lost. */
 export async function openHolder(database: Database, clock: Clock, holderId: string): Promise<void> {
+  const runId = holderId.slice(0, holderId.lastIndexOf("."));
   await withSqlTransaction(
     database,
-    (sql) => sql`
-      insert into budget_holders (id, created_at, expires_at)
-      values (${holderId}, ${clock.now()}, ${new Date(clock.nowMs() + HOLDER_LIFETIME_MS)})
-      on conflict (id) do nothing`,
+    (sql) =>
+      inPipeline([
+        sql`insert into budget_holders (id, created_at, expires_at)
+            values (${holderId}, ${clock.now()}, ${new Date(clock.nowMs() + HOLDER_LIFETIME_MS)})
+            on conflict (id) do nothing`,
+        sql`update budget_holders set unfolded = 0, unfolded_since = null
+            where id >= ${`${runId}.`} and id < ${`${runId}/`} and closed_at is not null and unfolded_since is not null`,
+      ]),
     { isIdempotent: true },
   );
 }
@@ -65,16 +71,42 @@ export async function renewHolder(
 }
 
 /**
- * Gives back all that a holder has outstanding. Calls of it that are folded later are still charged, once, and their
- * batches are marked late. It is marked as closed first, so that nothing is leased to it any more, and as returned when
- * nothing is left: whoever is cut in between leaves a holder that the next sweep goes on with.
+ * Closes a holder all of whose calls are folded, and gives back what it has outstanding. Calls of it that are folded later
+ * are still charged, once, and their batches are marked late. It is marked as closed first, so that nothing is leased to it
+ * any more, and as returned when nothing is left: whoever is cut in between leaves a holder that the next sweep goes on with.
  */
 export async function closeHolder(database: Database, clock: Clock, holderId: string): Promise<void> {
   await withSqlTransaction(
     database,
-    (sql) => sql`update budget_holders set closed_at = ${clock.now()} where id = ${holderId} and closed_at is null`,
+    (sql) => sql`
+      update budget_holders
+      set closed_at = coalesce(closed_at, ${clock.now()}::timestamptz), unfolded = 0, unfolded_since = null
+      where id = ${holderId}`,
     { isIdempotent: true },
   );
+  await returnLeases(database, clock, holderId);
+}
+
+/**
+ * Closes a holder that vanished. If it had calls that were not folded, or leases that such calls may have been paid from,
+ * these wait from now on until its run comes back, is replayed, or is dismissed by an operator.
+ */
+async function giveUpHolder(database: Database, clock: Clock, holderId: string): Promise<void> {
+  await withSqlTransaction(
+    database,
+    (sql) => sql`
+      update budget_holders set closed_at = ${clock.now()},
+        unfolded_since = case
+          when unfolded > 0 or exists (select 1 from budget_leases where holder_id = ${holderId}
+                                       and granted > settled + returned)
+          then coalesce(unfolded_since, expires_at) end
+      where id = ${holderId} and closed_at is null`,
+    { isIdempotent: true },
+  );
+  await returnLeases(database, clock, holderId);
+}
+
+async function returnLeases(database: Database, clock: Clock, holderId: string): Promise<void> {
   while ((await returnSomeLeases(database, clock, holderId)) === LEASES_PER_TRANSACTION);
   await withSqlTransaction(
     database,
@@ -106,16 +138,16 @@ async function returnSomeLeases(database: Database, clock: Clock, holderId: stri
   );
 }
 
-/** Closes what a run of a gateway has held: every holder of it whose leases have not all come back. */
+/** Closes what a run of a gateway has held, all of whose calls are folded. */
 export async function closeRun(database: Database, clock: Clock, runId: string): Promise<void> {
   const rows = await database.sql`
     select id from budget_holders
-    where id >= ${`${runId}.`} and id < ${`${runId}/`} and returned_at is null`;
+    where id >= ${`${runId}.`} and id < ${`${runId}/`} and (returned_at is null or unfolded_since is not null)`;
   for (const row of rows) await closeHolder(database, clock, String(row["id"]));
 }
 
 /**
- * Closes holders that have not renewed themselves for longer than the grace, and goes on with those that were closed while
+ * Gives up holders that have not renewed themselves for longer than the grace, and goes on with those that were closed while
  * leases of them had yet to come back. @returns how many
  */
 export async function sweepHolders(database: Database, clock: Clock, graceMs = HOLDER_GRACE_MS): Promise<number> {
@@ -128,7 +160,7 @@ export async function sweepHolders(database: Database, clock: Clock, graceMs = H
       select id from budget_holders
       where closed_at is not null and returned_at is null order by closed_at limit ${HOLDERS_PER_SWEEP}`,
   ]);
-  const rows = [...vanished, ...closing];
-  for (const row of rows) await closeHolder(database, clock, String(row["id"]));
-  return rows.length;
+  for (const row of vanished) await giveUpHolder(database, clock, String(row["id"]));
+  for (const row of closing) await returnLeases(database, clock, String(row["id"]));
+  return vanished.length + closing.length;
 }

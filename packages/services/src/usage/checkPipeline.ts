@@ -10,7 +10,8 @@ import { requireService } from "../permissions.ts";
 /**
  * No usage is not zero usage. Calls that are made and not folded are neither shown nor charged, and everything looks calm.
  * So gateways say with every renewal how many of their calls wait, and since when nothing was folded; the outbox knows what
- * it has not sent. A system in which nobody calls has nothing that waits.
+ * it has not sent. A system in which nobody calls has nothing that waits. The calls of a gateway that vanished wait on its disk,
+for as long as it takes: giving up its leases does not count them.
  */
 const STALLED_MS: Readonly<Record<PipelineStage, number>> = { fold: 2 * 60_000, outbox: 2 * 60_000 };
 const STAGES: readonly PipelineStage[] = ["fold", "outbox"];
@@ -22,6 +23,8 @@ export interface StageState {
   /** How long it has waited without anything going on; 0 when nothing waits. */
   readonly ageMs: number;
   readonly isStalled: boolean;
+  /** Runs of gateways that were given up while calls of theirs may be on their disks. */
+  readonly vanishedRuns: readonly string[];
 }
 
 /** The state of every stage, for metrics and alarms. It changes nothing. */
@@ -29,8 +32,9 @@ export async function readPipeline(database: Database, clock: Clock): Promise<St
   const { sql } = database;
   const [[fold], [outbox]] = await retryRead(() =>
     Promise.all([
-      sql`select coalesce(sum(unfolded), 0) as waiting, min(unfolded_since) as since from budget_holders
-          where closed_at is null and unfolded_since is not null`,
+      sql`select coalesce(sum(unfolded), 0) as waiting, min(unfolded_since) as since,
+            string_agg(id, ' ' order by id) filter (where closed_at is not null) as vanished
+          from budget_holders where unfolded_since is not null`,
       sql`select count(*) as waiting, min(created_at) as since from outbox where sent_at is null`,
     ]),
   );
@@ -40,7 +44,10 @@ export async function readPipeline(database: Database, clock: Clock): Promise<St
 function stateOf(stage: PipelineStage, row: Record<string, unknown> | undefined, clock: Clock): StageState {
   const since = row?.["since"];
   const ageMs = since instanceof Date ? Math.max(0, clock.nowMs() - since.getTime()) : 0;
-  return { stage, waiting: Number(row?.["waiting"] ?? 0), ageMs, isStalled: ageMs > STALLED_MS[stage] };
+  const holders = String(row?.["vanished"] ?? "").match(/\S+/g) ?? [];
+  const vanishedRuns = [...new Set(holders.map((id) => id.slice(0, id.lastIndexOf("."))))];
+  const isStalled = ageMs > STALLED_MS[stage];
+  return { stage, waiting: Number(row?.["waiting"] ?? 0), ageMs, isStalled, vanishedRuns };
 }
 
 /**
@@ -51,8 +58,9 @@ export async function checkPipeline({ ctx }: { readonly ctx: ServiceContext }): 
   requireService(ctx);
   const states = await readPipeline(ctx.database, ctx.clock);
   await withTransaction(ctx, (ctx) => announce(ctx, states), { isIdempotent: true });
-  for (const { stage, waiting, ageMs, isStalled } of states) {
-    if (isStalled) ctx.logger.error({ stage, waiting, ageMs }, `The pipeline stands still at the ${stage}`);
+  for (const { stage, waiting, ageMs, isStalled, vanishedRuns } of states) {
+    if (isStalled)
+      ctx.logger.error({ stage, waiting, ageMs, vanishedRuns }, `The pipeline stands still at the ${stage}`);
   }
   return states;
 }
