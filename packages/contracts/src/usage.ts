@@ -186,7 +186,8 @@ const uriReference = z
   .min(1)
   .max(SOURCE_CHARACTERS_MAX)
   .refine((value) => !NOT_IN_URI.test(value), { error: "Must be a URI reference" });
-const EXTENSION_NAME = /^[a-z0-9]{1,20}$/;
+// The specification asks senders for 20 characters at most, and receivers for nothing.
+const ATTRIBUTE_NAME = /^[a-z0-9]{1,100}$/;
 
 export const eventTable = z.string().min(1).max(200);
 
@@ -219,8 +220,8 @@ export const cloudEvent = z
   )
   .superRefine((event, context) => {
     for (const name of Object.keys(event)) {
-      if (name === "data_base64" || EXTENSION_NAME.test(name)) continue;
-      context.addIssue({ code: "custom", path: [name], message: "Must be lower-case letters and digits, at most 20" });
+      if (name === "data_base64" || ATTRIBUTE_NAME.test(name)) continue;
+      context.addIssue({ code: "custom", path: [name], message: "Must be lower-case letters and digits, at most 100" });
     }
     if (event.data != null && event.data_base64 != null) {
       context.addIssue({ code: "custom", path: ["data_base64"], message: "Must not be there beside data" });
@@ -267,8 +268,11 @@ export const usageEventDto = z.object({
   subject: z.string().nullable(),
   occurredAt: z.date(),
   receivedAt: z.date(),
-  /** What the event carries; text in Base64 where that is not JSON. */
+  /** What the event carries: JSON, text, or Base64 of what is neither. */
   record: z.unknown(),
+  /** The media type of that; null where the sender did not say, which means JSON. */
+  contentType: z.string().nullable(),
+  isBase64: z.boolean(),
 });
 export type UsageEvent = z.infer<typeof usageEventDto>;
 export const usageEventPage = pageOf(usageEventDto);

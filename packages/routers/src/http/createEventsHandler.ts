@@ -5,10 +5,11 @@ import { ingestEvents } from "@tollgate/services/usage";
 import { getTRPCErrorFromUnknown, TRPCError } from "@trpc/server";
 import type { RequestContext } from "../context.ts";
 import { toTollgateError } from "../errors.ts";
+import { binaryEvent, parseJson } from "./binaryEvent.ts";
 import { sendProblem } from "./createRestHandler.ts";
 import type { FailedCall, RequestHandler } from "./createTrpcHandler.ts";
 import { toPlainJson } from "./plainJson.ts";
-import { RequestAborted, readBody } from "./readBody.ts";
+import { RequestAborted, readBytes } from "./readBody.ts";
 
 /**
  * `POST /v1/events?projectId=…`: CloudEvents over HTTP in all three content modes
@@ -48,7 +49,7 @@ async function answer(ctx: RequestContext, request: IncomingMessage, response: S
   const actor = await ctx.authenticate();
   if (actor.kind === "anonymous") throw unauthorized();
   if (!isService(actor)) throw new TollgateError("FORBIDDEN", "Only a service may do this");
-  const { events, isBatch } = readEvents(request, await readBody(request, BODY_BYTES_MAX));
+  const { events, isBatch } = readEvents(request, await readBytes(request, BODY_BYTES_MAX));
   const projectId = new URLSearchParams((request.url ?? "").split("?", 2)[1] ?? "").get("projectId") ?? undefined;
   if (isBatch && events.length === 0) return send(response, { results: [], accepted: 0, rejected: 0 });
   const parsed = ingestInput.safeParse({ projectId, events });
@@ -77,11 +78,11 @@ interface Sent {
 }
 
 /** @throws TollgateError BAD_REQUEST for what is neither of the modes, PAYLOAD_TOO_LARGE for too many events */
-function readEvents(request: IncomingMessage, body: string): Sent {
+function readEvents(request: IncomingMessage, body: Buffer): Sent {
   const contentType = request.headers["content-type"] ?? "";
   const mediaType = contentType.toLowerCase().split(";", 1)[0]?.trim() ?? "";
   if (mediaType === "application/cloudevents-batch+json") {
-    const events = parseJson(body);
+    const events = parseJson(body.toString("utf8"));
     if (!Array.isArray(events)) throw badRequest("A batch of events is a JSON array", { reason: "invalid_event" });
     if (events.length > EVENTS_MAX) {
       throw new TollgateError("PAYLOAD_TOO_LARGE", `A batch has at most ${EVENTS_MAX} events`, {
@@ -90,41 +91,13 @@ function readEvents(request: IncomingMessage, body: string): Sent {
     }
     return { events, isBatch: true };
   }
-  if (mediaType === "application/cloudevents+json") return { events: [parseJson(body)], isBatch: false };
+  if (mediaType === "application/cloudevents+json")
+    return { events: [parseJson(body.toString("utf8"))], isBatch: false };
   if (request.headers["ce-specversion"] !== undefined) {
-    return { events: [binaryEvent(request, contentType, body)], isBatch: false };
+    return { events: [binaryEvent(request.headers, body)], isBatch: false };
   }
   throw badRequest(
     "Send application/cloudevents+json, application/cloudevents-batch+json, or an event's attributes as ce- headers",
     { reason: "unsupported_media_type" },
   );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw badRequest("The body is not valid JSON", { cause });
-  }
-}
-
-/** Binary mode: attributes are headers, the body is the data as it is. */
-function binaryEvent(request: IncomingMessage, contentType: string, body: string): unknown {
-  const attributes: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (name.startsWith("ce-") && typeof value === "string") attributes[name.slice(3)] = percentDecoded(value);
-  }
-  if (contentType !== "") attributes["datacontenttype"] = contentType;
-  if (body === "") return attributes;
-  const isJson = contentType === "" || /^[^;]*[/+]json\s*(;|$)/i.test(contentType);
-  return { ...attributes, data: isJson ? parseJson(body) : body };
-}
-
-/** Section 3.1.3.2 of the binding. What is not validly encoded is taken as it is. */
-function percentDecoded(value: string): string {
-  try {
-    return decodeURIComponent(value);
-  } catch {
-    return value;
-  }
 }

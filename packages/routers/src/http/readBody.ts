@@ -6,13 +6,18 @@ export class RequestAborted extends Error {
   override readonly name = "RequestAborted";
 }
 
+/** The whole body as text, under the same conditions as {@link readBytes}. */
+export async function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
+  return (await readBytes(request, bytesMax)).toString("utf8");
+}
+
 /**
- * The whole body as text. One that is too large is refused as soon as that is known, without reading the rest: node
+ * The whole body. One that is too large is refused as soon as that is known, without reading the rest: node
  * discards it, under the server's request timeout.
  * @throws TollgateError PAYLOAD_TOO_LARGE
  * @throws RequestAborted
  */
-export function readBody(request: IncomingMessage, bytesMax: number): Promise<string> {
+export function readBytes(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     if (Number(request.headers["content-length"] ?? 0) > bytesMax) return reject(tooLarge());
     // It went while somebody decided how much it may send: nothing more will be heard of it.
@@ -31,7 +36,7 @@ export function readBody(request: IncomingMessage, bytesMax: number): Promise<st
     const onEnd = (): void =>
       settle(() => {
         const [only] = chunks;
-        resolve((chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)).toString("utf8"));
+        resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks));
       });
     const onClose = (): void => settle(() => reject(new RequestAborted("The client went away")));
     request.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onClose);

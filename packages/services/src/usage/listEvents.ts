@@ -40,5 +40,7 @@ function toUsageEvent(row: typeof usageEvents.$inferSelect): UsageEvent {
     occurredAt: row.occurredAt,
     receivedAt: row.receivedAt,
     record: event.data ?? event.data_base64 ?? null,
+    contentType: event.datacontenttype ?? null,
+    isBase64: event.data_base64 != null,
   };
 }
