@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 
 /**
  * How long a client may neither send what it still owes nor take what it is sent. Until then it holds a connection to the
@@ -22,6 +23,7 @@ export function expectProgress(
       else response.socket?.setTimeout(stallMs);
     });
   }
-  // It begins anew with every byte that moves. A request that has been read has no socket any more.
-  response.socket?.setTimeout(stallMs);
+  // It begins anew with every byte that moves. An answer may still wait for its turn on the connection.
+  if (response.socket === null) response.once("socket", (socket: Socket) => socket.setTimeout(stallMs));
+  else response.socket.setTimeout(stallMs);
 }

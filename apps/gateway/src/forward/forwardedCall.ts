@@ -70,6 +70,8 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
   readonly #trace: CallTrace | undefined;
 
   #phase: Phase = "waiting";
+  /** Whether the answer's head has gone out. */
+  #hasBegun = false;
   #target: UpstreamTarget | undefined;
   #tries = 0;
   #isAtTarget = false;
@@ -102,14 +104,14 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
   }
 
   start(): void {
-    if (this.#response.destroyed) {
+    if (this.#response.destroyed || this.#request.socket.destroyed) {
       // The client left while its budgets were asked for: nothing was called, so there is nothing to record.
       this.#phase = "done";
       this.#giveBack(this.#reservation.amount);
       return;
     }
     this.#gateway.metrics.inFlight += 1;
-    this.#response.on("close", () => this.#onClientClosed());
+    this.#expectClosing();
     this.#body = this.#requestBody();
     if (this.#body !== null) this.#expectProgress();
     const token = this.#caller.tokens.get(this.#route.api.name);
@@ -133,6 +135,17 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
     );
   }
 
+  #expectClosing(): void {
+    const onClosed = (): void => this.#onClientClosed();
+    this.#response.on("close", onClosed);
+    if (this.#response.socket !== null) return;
+    // An answer whose turn on the connection has not come is not told that the connection has ended.
+    const { socket } = this.#request;
+    socket.setMaxListeners(0);
+    socket.on("close", onClosed);
+    this.#response.once("close", () => socket.off("close", onClosed));
+  }
+
   #dispatch(token: UpstreamToken): void {
     if (this.#phase !== "waiting") return;
     const { api, endpoint } = this.#route;
@@ -151,6 +164,7 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
     }
     this.#target = target;
     this.#tries += 1;
+    this.#abort = undefined;
     this.#isAtTarget = true;
     target.inFlight += 1;
     const headers = requestHeaders(rawHeaders, incoming.connection, key);
@@ -168,7 +182,17 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
       headersTimeout: endpoint.timeoutMs,
       upgrade: incoming.upgrade === undefined ? null : "websocket",
     };
-    target.dispatch(request, this);
+    if (!target.dispatch(request, this)) this.#expectConnection(endpoint.timeoutMs);
+  }
+
+  /** All connections to the instance are taken: the time that an answer may take runs while the call waits for one, too. */
+  #expectConnection(timeoutMs: number): void {
+    const waiting = setTimeout(() => {
+      if (this.#abort !== undefined || this.#phase !== "waiting") return;
+      this.#leaveTarget();
+      this.#fail(REFUSALS.timeout);
+    }, timeoutMs);
+    this.#response.once("close", () => clearTimeout(waiting));
   }
 
   #requestBody(): BodyMeter | IncomingMessage | null {
@@ -259,10 +283,20 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
     }
     const code = (error as { code?: string }).code ?? "";
     this.#gateway.logger.debug({ err: error, callId: this.#callId }, "upstream failed");
-    if (code === "BODY_TOO_LARGE") this.#fail(REFUSALS.tooLarge);
+    if (code === "BODY_TOO_LARGE") this.#failTooLarge();
     else if (code === "INVALID_REQUEST" || code === "UND_ERR_INVALID_ARG") this.#fail(REFUSALS.badPath);
     else if (this.#head !== undefined) this.#fail(REFUSALS.unreachable);
     else this.#retryOrFail(code);
+  }
+
+  /** An answer that has begun was earned: the call ends as if its client had left. */
+  #failTooLarge(): void {
+    if (this.#head === undefined) {
+      this.#fail(REFUSALS.tooLarge);
+      return;
+    }
+    this.#response.destroy();
+    this.#onClientClosed();
   }
 
   #retryOrFail(code: string): void {
@@ -340,7 +374,8 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
   // What is written down.
 
   #record(status: number): void {
-    this.#phase = this.#phase === "streaming" ? "streaming" : "recording";
+    // From here on nothing may end the call once more, however long the spool takes.
+    this.#phase = "recording";
     const { outcome: reserved, slices, amount, unitPriceMicros } = this.#reservation;
     const isFailure = this.#failure !== undefined || status >= 500 || status === CLIENT_CLOSED_STATUS;
     const isFree = isFailure || this.#isFree(status);
@@ -378,10 +413,9 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
   }
 
   onRecorded(): void {
-    const wasStreaming = this.#phase === "streaming";
     this.#phase = "done";
     if (this.#failure !== undefined) {
-      if (wasStreaming) this.#response.destroy();
+      if (this.#hasBegun) this.#response.destroy();
       else
         answerRefusal(this.#response, this.#failure, this.#callId, (this.#request.url ?? "/").split("?", 1)[0] ?? "/");
       return;
@@ -391,11 +425,11 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
       return;
     }
     if (this.#response.destroyed) return;
-    if (!wasStreaming) this.#writeHead(true);
+    if (!this.#hasBegun) this.#writeHead(true);
     else this.#addTrailers();
     const chunk = this.#finalChunk;
     // A small body leaves in one piece with its head: as text of the same bytes, which node puts behind the head's text.
-    if (chunk !== undefined && !wasStreaming && chunk.length <= SMALL_BODY_BYTES) {
+    if (chunk !== undefined && !this.#hasBegun && chunk.length <= SMALL_BODY_BYTES) {
       this.#response.end(chunk.toString("latin1"), "latin1");
     } else {
       this.#response.end(chunk);
@@ -447,6 +481,7 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
 
   #beginStreaming(): void {
     this.#phase = "streaming";
+    this.#hasBegun = true;
     this.#writeHead(false);
   }
 
@@ -541,7 +576,6 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
     const status = wasAnswered ? this.#status : CLIENT_CLOSED_STATUS;
     if (wasAnswered) this.#settle(status);
     else this.#giveBack(this.#reservation.amount);
-    this.#phase = "recording";
     this.#record(status);
     this.#abort?.(new Error("The client is gone"));
   }

@@ -140,6 +140,31 @@ describe("a request", () => {
     await once(asked[0]?.socket as Socket, "close");
   });
 
+  it("that is given up before it goes out leaves the connection to the next one", async () => {
+    client = open(1);
+    const first = send();
+    const left = send({ path: "/left", onConnect: (abort) => abort() });
+    const next = send();
+    await expect(left).rejects.toEqual(code("ABORTED"));
+    await Promise.all([first, next]);
+    expect(asked.map(({ connection, head }) => [connection, head.includes("/left")])).toEqual([
+      [1, false],
+      [1, false],
+    ]);
+  });
+
+  it("that finds no free connection waits no longer than for an answer", async () => {
+    client = open(1);
+    answer = () => undefined;
+    const sweeping = setInterval(() => client.sweep(), SWEEP_MS);
+    const first = send();
+    await expect(send({ path: "/waiting", headersTimeout: 1 })).rejects.toEqual(code("HEADERS_TIMEOUT"));
+    asked[0]?.socket.write(answerOf("in the end"));
+    expect(await first).toBe("in the end");
+    expect(asked).toHaveLength(1);
+    clearInterval(sweeping);
+  });
+
   it("fails when nobody listens", async () => {
     server.close();
     await once(server, "close");

@@ -1,9 +1,11 @@
 import type { AnswerHandler, ConnectionOwner, PlainRequest } from "./upstreamConnection.ts";
-import { UpstreamConnection } from "./upstreamConnection.ts";
+import { failure, steps, UpstreamConnection } from "./upstreamConnection.ts";
 
 interface Waiting {
   readonly request: PlainRequest;
   readonly handler: AnswerHandler;
+  /** Of the time that an answer may take: waiting for a connection is part of it. */
+  stepsLeft: number;
 }
 
 /**
@@ -39,13 +41,22 @@ export class UpstreamClient implements ConnectionOwner {
   }
 
   dispatch(request: PlainRequest, handler: AnswerHandler): void {
-    this.#waiting.push({ request, handler });
+    this.#waiting.push({ request, handler, stepsLeft: steps(request.headersTimeout) });
     this.#schedule();
   }
 
   /** To be called every {@link SWEEP_MS}. */
   sweep(): void {
     for (const connection of this.#connections) connection.sweep();
+    if (this.#waiting.length > 0) this.#giveUpOverdue();
+  }
+
+  #giveUpOverdue(): void {
+    for (const waiting of this.#waiting) waiting.stepsLeft -= 1;
+    const overdue = this.#waiting.filter(({ stepsLeft }) => stepsLeft <= 0);
+    if (overdue.length === 0) return;
+    this.#waiting = this.#waiting.filter(({ stepsLeft }) => stepsLeft > 0);
+    for (const { handler } of overdue) handler.onError(failure("HEADERS_TIMEOUT", "No connection was free in time"));
   }
 
   onFree(connection: UpstreamConnection): void {
@@ -69,7 +80,7 @@ export class UpstreamClient implements ConnectionOwner {
     this.#isClosing = true;
     const given = isHard ? this.#waiting.splice(0) : [];
     for (const connection of isHard ? [...this.#connections] : [...this.#free, ...this.#freed]) connection.close();
-    for (const { handler } of given) handler.onError(Object.assign(new Error("Given up"), { code: "CLOSED" }));
+    for (const { handler } of given) handler.onError(failure("CLOSED", "Given up"));
   }
 
   #schedule(): void {
@@ -83,10 +94,10 @@ export class UpstreamClient implements ConnectionOwner {
     const waiting = this.#waiting;
     let sent = 0;
     for (; sent < waiting.length; sent += 1) {
-      const { request, handler } = waiting[sent] as Waiting;
+      const { request, handler, stepsLeft } = waiting[sent] as Waiting;
       const connection = this.#free.pop() ?? this.#open();
       if (connection === undefined) break;
-      connection.run(request, handler);
+      connection.run(request, handler, stepsLeft);
     }
     this.#waiting = sent === waiting.length ? [] : waiting.slice(sent);
     if (this.#freed.length === 0) return;

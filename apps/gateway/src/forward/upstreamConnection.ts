@@ -49,24 +49,31 @@ const NOT_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 /** All connections read into one buffer: what has come is looked at before anything else does, and bodies are copied out. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
-const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code });
-const steps = (ms: number): number => Math.ceil(ms / SWEEP_MS) + 1;
+export const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code });
+/** A time in steps of {@link SWEEP_MS}, none of it too short. */
+export const steps = (ms: number): number => Math.ceil(ms / SWEEP_MS) + 1;
 
 /** A keep-alive connection to an instance, over which one request is under way at a time. */
 export class UpstreamConnection {
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
   readonly #parser = new AnswerParser(this);
-  readonly #abort = (error?: Error): void => this.#fail(error ?? failure("ABORTED", "Given up"));
+  readonly #abort = (error: Error = failure("ABORTED", "Given up")): void => {
+    if (this.#isOffering) this.#decline(error);
+    else this.#fail(error);
+  };
   readonly #resume = (): void => {
     this.#isPaused = false;
     this.#socket.resume();
   };
   #handler: AnswerHandler | undefined;
   #stepsLeft = 0;
+  #headSteps = 0;
   /** What has taken too long when no steps are left. */
   #awaited: "connection" | "head" | "body" | "request" = "connection";
   #request: PlainRequest | undefined;
+  /** A request is offered to go out, and nothing of it has. */
+  #isOffering = false;
   #isPaused = false;
   #isLastRequest = false;
   #isClosed = false;
@@ -86,9 +93,13 @@ export class UpstreamConnection {
     this.#socket.on("close", () => this.#fail(failure("CLOSED", "The upstream closed the connection")));
   }
 
-  /** Sends a request, once there is a connection. Only when none is under way. */
-  run(request: PlainRequest, handler: AnswerHandler): void {
+  /**
+   * Sends a request, once there is a connection. Only when none is under way.
+   * @param headSteps until its answer's head, in steps of {@link SWEEP_MS}
+   */
+  run(request: PlainRequest, handler: AnswerHandler, headSteps: number): void {
     this.#handler = handler;
+    this.#headSteps = headSteps;
     this.#request = request;
     if (!this.#socket.connecting) this.#send();
   }
@@ -133,11 +144,24 @@ export class UpstreamConnection {
       this.#fail(failure("INVALID_REQUEST", "The request has what HTTP does not allow"));
       return;
     }
+    this.#isOffering = true;
     handler.onConnect(this.#abort);
-    if (this.#isClosed) return;
+    if (!this.#isOffering) return;
+    this.#isOffering = false;
     this.#parser.expect(request.method === "HEAD");
-    this.#await("head", request.headersTimeout);
+    this.#awaited = "head";
+    this.#stepsLeft = this.#headSteps;
     this.#socket.write(head, "latin1");
+  }
+
+  /** Whoever wanted it has left meanwhile: the connection is as good as before. */
+  #decline(error: Error): void {
+    this.#isOffering = false;
+    const handler = this.#handler;
+    this.#handler = undefined;
+    this.#isLastRequest = false;
+    this.#rest();
+    handler?.onError(error);
   }
 
   #headOf({ method, path, headers }: PlainRequest): string | undefined {

@@ -58,11 +58,16 @@ export class UpstreamTarget {
     if (parsed.protocol === "http:") this.#client = new UpstreamClient(parsed, connections);
   }
 
-  dispatch(request: UpstreamRequest, handler: UpstreamHandler): void {
+  /** @returns whether the time for an answer is looked after; if not, the request may be waiting for a connection */
+  dispatch(request: UpstreamRequest, handler: UpstreamHandler): boolean {
     const client = request.body === null && request.upgrade === null ? this.#client : undefined;
-    if (client !== undefined) client.dispatch(request, handler);
-    // Undici's older handlers get raw headers: made an object of, only to become an array again, they cost a tenth of a call.
-    else this.#pool.dispatch(request as Dispatcher.DispatchOptions, handler as unknown as Dispatcher.DispatchHandler);
+    if (client === undefined) {
+      // Undici's older handlers get raw headers: made an object of, only to become an array again, they cost a tenth of a call.
+      const older = handler as unknown as Dispatcher.DispatchHandler;
+      return this.#pool.dispatch(request as Dispatcher.DispatchOptions, older);
+    }
+    client.dispatch(request, handler);
+    return true;
   }
 
   sweep(): void {
