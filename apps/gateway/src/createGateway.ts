@@ -33,8 +33,8 @@ import { fixedSettingsOf, gatewaySettings, openGatewayConfig, shippingPace } fro
 import { SocketRegistry } from "./sockets/socketRegistry.ts";
 import { lockSpoolDirectory } from "./spool/lockSpoolDirectory.ts";
 import { replayRuns } from "./spool/replayRuns.ts";
+import type { ShipperPorts } from "./spool/shipperPorts.ts";
 import { Spool } from "./spool/spool.ts";
-import type { ShipperPorts } from "./spool/spoolShipper.ts";
 import { SpoolShipper } from "./spool/spoolShipper.ts";
 
 /** How long a shutdown waits for calls in flight, and then for what they left in the spool to be folded. */
@@ -146,8 +146,8 @@ export async function createGateway(options: {
   });
   const issuer = createTokenIssuer({ database, clock, settings: services });
   const shipperPorts: ShipperPorts = {
-    send: (batch, attempt) =>
-      queues.enqueue(foldCalls, batch, { id: `${batch.source}-${batch.sequence}-${attempt}`, keep: false }),
+    send: (batch, round) =>
+      queues.enqueue(foldCalls, batch, { id: `${batch.source}-${batch.sequence}-${round}`, keep: false }),
     readFolded: (sources) => readFoldedMarks(database, sources),
   };
   const runDirectory = join(env.GATEWAY_SPOOL_DIR, runId);

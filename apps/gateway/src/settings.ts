@@ -6,7 +6,7 @@ import type { FixedSettings, ProductConfig } from "@tollgate/services";
 import { openConfig } from "@tollgate/services/admin";
 import type { RateSettings } from "@tollgate/services/keys";
 import type { GatewayEnv } from "./env.ts";
-import type { ShippingPace } from "./spool/spoolShipper.ts";
+import type { ShippingPace } from "./spool/shipperPorts.ts";
 
 /** What operators set and calls are decided by. Each read gives what is in force at that moment. */
 export interface GatewaySettings extends RateSettings {

@@ -67,6 +67,7 @@ export class Queues {
   readonly #options: QueuesOptions;
   readonly #queues = new Map<QueueName, Queue>();
   #connection: Redis | undefined;
+  #connecting: Promise<void> | undefined;
 
   constructor(options: QueuesOptions) {
     this.#options = options;
@@ -74,7 +75,7 @@ export class Queues {
 
   /**
    * Orders a job. @throws Error when Redis does not answer in time: the order may or may not have been taken, and
-   * ordering again is right.
+   * ordering again is right. While Redis is away nothing is kept for it.
    */
   async enqueue<Definition extends AnyJobDefinition>(
     definition: Definition,
@@ -82,6 +83,7 @@ export class Queues {
     options: OrderOptions = {},
   ): Promise<void> {
     const job = toBullJob(definition, data, options);
+    await this.#connected();
     await withTimeout(this.queue(definition.queue).add(job.name, job.data, job.opts), ENQUEUE_TIMEOUT_MS);
   }
 
@@ -89,6 +91,7 @@ export class Queues {
    * Orders jobs of one queue in one round trip: all of them in their order, or none. @throws Error as {@link enqueue} does
    */
   async enqueueMany(queue: QueueName, orders: readonly JobOrder[]): Promise<void> {
+    await this.#connected();
     const jobs = orders.map(({ definition, data, options }) => toBullJob(definition, data, options));
     await withTimeout(this.queue(queue).addBulk(jobs), ENQUEUE_TIMEOUT_MS);
   }
@@ -111,6 +114,16 @@ export class Queues {
   #connect(): Redis {
     this.#connection ??= openRedis(this.#options.redisUrl, this.#options.onError);
     return this.#connection;
+  }
+
+  /** The client would keep what it is given until it has a connection, for however long and however much that is. */
+  async #connected(): Promise<void> {
+    const redis = this.#connect();
+    if (redis.status === "ready") return;
+    this.#connecting ??= new Promise<void>((resolve) => redis.once("ready", resolve)).finally(() => {
+      this.#connecting = undefined;
+    });
+    await withTimeout(this.#connecting, ENQUEUE_TIMEOUT_MS);
   }
 
   async close(): Promise<void> {

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { silentLogger } from "@tollgate/kernel";
 import { RECORD_SEPARATOR } from "@tollgate/services/metering";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { ShipperPorts } from "./shipperPorts.ts";
 import { segmentName } from "./spool.ts";
-import type { ShipperPorts } from "./spoolShipper.ts";
 import { SpoolShipper } from "./spoolShipper.ts";
 
 /** The shipper on real files and on time that is not real; the queue and the database are in memory. */
@@ -13,7 +13,7 @@ const RUN = "gw_1";
 const clock = { now: () => new Date(), nowMs: () => Date.now() };
 
 let directory: string;
-let sent: { source: string; sequence: number; records: string; attempt: number }[];
+let sent: { source: string; sequence: number; records: string; round: number }[];
 let marks: Map<string, number>;
 let isQueueUp: boolean;
 let openSegment: number | undefined;
@@ -39,9 +39,9 @@ afterEach(() => {
 });
 
 const ports: ShipperPorts = {
-  send: async (batch, attempt) => {
+  send: async (batch, round) => {
     if (!isQueueUp) throw new Error("no queue");
-    sent.push({ ...batch, attempt });
+    sent.push({ ...batch, round });
   },
   readFolded: async (sources) => new Map(sources.map((source) => [source, marks.get(source) ?? 0])),
 };
@@ -74,8 +74,8 @@ describe("shipping a living run", () => {
     shipper.notify();
     await pass(20);
     expect(sent).toEqual([
-      { source: `${RUN}/0`, sequence: 1, records: ["1 call_1", "2 call_2"].join(RECORD_SEPARATOR), attempt: 1 },
-      { source: `${RUN}/2`, sequence: 1, records: "1 call_1", attempt: 1 },
+      { source: `${RUN}/0`, sequence: 1, records: ["1 call_1", "2 call_2"].join(RECORD_SEPARATOR), round: 0 },
+      { source: `${RUN}/2`, sequence: 1, records: "1 call_1", round: 0 },
     ]);
     write(1, line(0, 3));
     shipper.notify();
@@ -111,14 +111,23 @@ describe("shipping a living run", () => {
     const shipper = openShipper();
     write(1, line(0, 1));
     shipper.notify();
-    await pass(7_000);
-    expect(sent.map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
+    await pass(10_000);
+    expect(sent).toHaveLength(3);
     marks.set(`${RUN}/0`, 1);
     await pass(1_000);
     expect(shipper.unfolded).toBe(0);
     const before = sent.length;
     await pass(10_000);
     expect(sent).toHaveLength(before);
+  });
+
+  it("leaves one job of a batch in the queue, however long nobody folds it, and another every ten minutes", async () => {
+    const shipper = openShipper();
+    write(1, line(0, 1));
+    shipper.notify();
+    await pass(3_600_000);
+    expect([...new Set(sent.map(({ round }) => round))]).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(sent.length).toBeLessThan(3_600_000 / 12_000 + 10);
   });
 
   it("sends what the queue would not take when it takes it again", async () => {

@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { foldCalls } from "@tollgate/contracts";
 import type { Clock, Logger } from "@tollgate/kernel";
 import { joinCallRecords } from "@tollgate/services/metering";
+import type { ShipperPorts, ShippingPace } from "./shipperPorts.ts";
 import { SPOOL_PARTITIONS } from "./spool.ts";
 import { SpoolReader } from "./spoolReader.ts";
 
@@ -14,24 +15,6 @@ import { SpoolReader } from "./spoolReader.ts";
  *
  * The same code ships the living run and replays the runs that a crash left behind.
  */
-export interface ShipperPorts {
-  /** Puts a batch on the queue; may fail or hang up to its own time limit. */
-  send(batch: { source: string; sequence: number; records: string }, attempt: number): Promise<void>;
-  /** How far each source is folded, from the database. */
-  readFolded(sources: readonly string[]): Promise<Map<string, number>>;
-}
-
-/** How calls are bundled; read anew for each bundle. */
-export interface ShippingPace {
-  /** Most calls of one batch. */
-  readonly batchCallsMax: number;
-  /**
-   * Calls gather this long before a batch leaves, unless it is full: what a batch costs the gateway, the queue and the
-   * worker hardly depends on how many calls are in it.
-   */
-  readonly gatherMs: number;
-}
-
 export interface ShipperOptions {
   readonly directory: string;
   readonly runId: string;
@@ -47,8 +30,10 @@ interface Batch {
   readonly sequence: number;
   readonly last: number;
   readonly records: string;
+  firstSentAtMs: number;
   sentAtMs: number;
-  attempt: number;
+  /** How often the queue has taken it. */
+  queued: number;
   isSending: boolean;
 }
 
@@ -69,6 +54,9 @@ const RECORDS_DROPPED_AT_ONCE = 10_000;
 const SMOOTH_BATCH_CALLS = 400;
 const LOOK_UP_AFTER_MS = 1_000;
 const RESEND_AFTER_MS = 3_000;
+const RESEND_AFTER_MS_MAX = 12_000;
+/** A queue that has lost half of a job refuses the job for ever: after this long it gets another one. */
+const ROUND_MS = 600_000;
 const TICK_MS = 250;
 
 export class SpoolShipper {
@@ -239,17 +227,20 @@ export class SpoolShipper {
       partition.records.splice(0, partition.head);
       partition.head = 0;
     }
-    partition.batch = { sequence, last: sequence + calls - 1, records, sentAtMs: 0, attempt: 0, isSending: false };
+    const last = sequence + calls - 1;
+    partition.batch = { sequence, last, records, firstSentAtMs: 0, sentAtMs: 0, queued: 0, isSending: false };
     void this.#send(partition.source, partition.batch);
   }
 
   async #send(source: string, batch: Batch): Promise<void> {
     if (batch.isSending) return;
     batch.isSending = true;
-    batch.attempt += 1;
     batch.sentAtMs = this.#options.clock.nowMs();
+    if (batch.queued === 0) batch.firstSentAtMs = batch.sentAtMs;
+    const round = Math.floor((batch.sentAtMs - batch.firstSentAtMs) / ROUND_MS);
     try {
-      await this.#options.ports.send({ source, sequence: batch.sequence, records: batch.records }, batch.attempt);
+      await this.#options.ports.send({ source, sequence: batch.sequence, records: batch.records }, round);
+      batch.queued += 1;
     } catch (error) {
       this.#options.logger.warn({ err: error, source, job: foldCalls.name }, "batch not queued; it will be sent again");
     } finally {
@@ -275,7 +266,8 @@ export class SpoolShipper {
       const nowMs = this.#options.clock.nowMs();
       for (const partition of overdue) {
         const { batch } = partition;
-        if (batch !== undefined && nowMs - batch.sentAtMs >= RESEND_AFTER_MS) void this.#send(partition.source, batch);
+        if (batch !== undefined && nowMs - batch.sentAtMs >= resendAfterMs(batch))
+          void this.#send(partition.source, batch);
       }
     } catch (error) {
       this.#options.logger.warn({ err: error }, "cannot look up what is folded; trying again");
@@ -288,3 +280,6 @@ export class SpoolShipper {
     this.#reader.drop((number, last) => last <= (this.#partitions[number]?.folded ?? 0));
   }
 }
+
+const resendAfterMs = ({ queued }: Batch): number =>
+  Math.min(RESEND_AFTER_MS * 2 ** Math.max(0, queued - 1), RESEND_AFTER_MS_MAX);
