@@ -144,6 +144,19 @@ it("whoever deploys is asked for the currency and the seller, with Kubernetes as
   }
 });
 
+it("whoever deploys gets gateways that see callers through the proxy in front, which appends what it saw", () => {
+  const compose = parse(read("compose.yaml"), { merge: true });
+  for (const name of ["api", "gateway1", "gateway2"])
+    expect(compose.services[name].environment, name).toMatchObject({ TRUSTED_PROXY_HOPS: "1" });
+  // A condition on it would let clients write their own.
+  expect(read("haproxy/edge.cfg")).toMatch(/^ {2}option forwardfor$/m);
+  for (const { metadata, spec } of workloads().filter(({ metadata }) => /-(api|gateway)$/.test(metadata.name)))
+    expect(spec.template.spec.containers[0].env, metadata.name).toContainEqual({
+      name: "TRUSTED_PROXY_HOPS",
+      value: "1",
+    });
+});
+
 interface Step {
   readonly uses?: string;
   readonly run?: string;

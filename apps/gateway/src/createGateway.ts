@@ -203,6 +203,7 @@ export async function createGateway(options: {
     holderId: holder.current,
     signUpstreamToken: upstreamTokenSigner(issuer, clock),
     isDraining: () => isDraining,
+    trustedProxyHops: env.TRUSTED_PROXY_HOPS,
     stallMs: options.stallMs ?? STALL_MS,
   };
   listener.listen({

@@ -212,6 +212,33 @@ describe("keys", () => {
     expect(await refusalOf(key)).toEqual([403, "address_not_allowed"]);
   });
 
+  it("are for networks whatever a caller writes into X-Forwarded-For, where no proxy is trusted", async () => {
+    const { key } = await lab.createAccount({ allowedCidrs: ["10.0.0.0/8"] });
+    const headers = { "x-forwarded-for": "10.1.1.1" };
+    const answer = await call(`${gateway.url}/v1/lab/get/${script}`, { key, headers });
+    expect([answer.status, problemCode(answer)]).toEqual([403, "address_not_allowed"]);
+  });
+
+  it("behind a proxy are for the addresses that it saw, and for nothing that a caller wrote before", async () => {
+    const behind = await lab.startGateway({ TRUSTED_PROXY_HOPS: 1 });
+    // With the proxy's own network in it: that must let nobody in.
+    const { key } = await lab.createAccount({ allowedCidrs: ["10.0.0.0/8", "127.0.0.0/8"] });
+    const statusFrom = async (...forwarded: string[]): Promise<number> => {
+      const lines = forwarded.map((value) => `X-Forwarded-For: ${value}\r\n`).join("");
+      const start = `GET /v1/lab/get/${script} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer ${key}\r\n`;
+      const answer = await sendRaw(behind.port, `${start}${lines}Connection: close\r\n\r\n`);
+      return Number(answer.slice(9, 12));
+    };
+    expect(await statusFrom("10.1.1.1")).toBe(200);
+    expect(await statusFrom("203.0.113.9, 10.1.1.1")).toBe(200);
+    expect(await statusFrom("203.0.113.9", "10.1.1.1")).toBe(200);
+    expect(await statusFrom("10.1.1.1, 203.0.113.9")).toBe(403);
+    expect(await statusFrom("10.1.1.1", "203.0.113.9")).toBe(403);
+    expect(await statusFrom("10.1.1.1, nonsense")).toBe(403);
+    expect(await statusFrom()).toBe(403);
+    for (const { headers } of lab.upstream.requestsOf(script)) expect(headers).not.toHaveProperty("x-forwarded-for");
+  });
+
   it("are refused by APIs that they are not for", async () => {
     const { key } = await lab.createAccount({ scopes: ["other"] });
     expect(await refusalOf(key)).toEqual([403, "scope_missing"]);

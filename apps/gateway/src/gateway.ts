@@ -26,6 +26,8 @@ export interface Gateway {
   readonly holderId: () => string | undefined;
   readonly signUpstreamToken: (caller: Caller, api: string) => Promise<UpstreamToken>;
   readonly isDraining: () => boolean;
+  /** How many proxies of ours stand in front. */
+  readonly trustedProxyHops: number;
   /** How long a client may stand still, in milliseconds. */
   readonly stallMs: number;
 }

@@ -11,6 +11,7 @@ import { ForwardedCall } from "./forward/forwardedCall.ts";
 import { readKey, readTarget, upstreamPath } from "./forward/target.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Caller } from "./identity/caller.ts";
+import { callerAddress } from "./identity/callerAddress.ts";
 import type { RateTicket } from "./limits/callLimits.ts";
 
 /**
@@ -107,8 +108,12 @@ function findRoute({ gateway, request }: Arrival, caller: Caller): Route | Refus
   if (gateway.spool.failure !== undefined) return REFUSALS.spool;
   if (!gateway.settings.isKnown) return REFUSALS.starting;
   if (gateway.settings.maintenance) return REFUSALS.maintenance;
-  const standing = caller.refuse(nowMs, request.socket);
+  const standing = caller.refuse(nowMs);
   if (standing !== undefined) return standing;
+  if (caller.isForNetworks) {
+    const elsewhere = caller.refuseAddress(callerAddress(request, gateway.trustedProxyHops));
+    if (elsewhere !== undefined) return elsewhere;
+  }
   const route = findEndpoint(gateway, request, caller);
   if ("code" in route) return route;
   if (!caller.hasScope(route.api.name)) return scopeRefusal(route.api.name);

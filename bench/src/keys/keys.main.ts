@@ -124,7 +124,7 @@ async function admit(admissions: number): Promise<number> {
 function admitOne(text: string): void {
   const caller = cache.find(text, nowMs, SOCKET);
   if (caller === undefined || caller === null) fail("Every key is known");
-  if (caller.refuse(nowMs, SOCKET) !== undefined) fail("No key is refused");
+  if (caller.refuse(nowMs) !== undefined) fail("No key is refused");
   const decision = reserve(pool, caller, endpoint, { freeCallOverCapPriceMicros: 1 }, nowMs);
   if (!("slices" in decision)) fail("Every call is admitted");
 }

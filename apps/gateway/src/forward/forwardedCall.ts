@@ -12,6 +12,7 @@ import { answerRefusal } from "../answer.ts";
 import type { RoutedApi, RoutedEndpoint } from "../catalogue/catalogueCache.ts";
 import type { Gateway } from "../gateway.ts";
 import type { Caller, UpstreamToken } from "../identity/caller.ts";
+import { callerAddress } from "../identity/callerAddress.ts";
 import { protocolWithout } from "../sockets/handshake.ts";
 import type { SpoolWaiter } from "../spool/spool.ts";
 import { BodyMeter } from "./bodyMeter.ts";
@@ -465,6 +466,7 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
       upstream,
       target,
       key,
+      address: callerAddress(this.#request, this.#gateway.trustedProxyHops),
       caller: this.#caller,
       api,
       endpoint,

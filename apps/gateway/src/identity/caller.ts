@@ -60,14 +60,22 @@ export class Caller {
     return this.money[0];
   }
 
-  /** Whether the key may be used at all, now, from an address. */
-  refuse(nowMs: number, socket: { readonly remoteAddress?: string | undefined }): Refusal | undefined {
+  /** Whether the key may be used at all, now. */
+  refuse(nowMs: number): Refusal | undefined {
     if (this.#refusal !== undefined) return this.#refusal;
     const { expiresAtMs } = this.record;
     if (expiresAtMs !== null && nowMs >= expiresAtMs) return REFUSALS.expiredKey;
-    // Asking a socket for its address costs a system call: only for keys that care.
-    if (this.#allowed !== undefined && !isListed(this.#allowed, socket.remoteAddress ?? "")) return REFUSALS.address;
     return undefined;
+  }
+
+  /** Whether it matters where a call comes from. For most keys it does not, and finding out costs a system call. */
+  get isForNetworks(): boolean {
+    return this.#allowed !== undefined;
+  }
+
+  /** @param address undefined if it is not known, which is in no network */
+  refuseAddress(address: string | undefined): Refusal | undefined {
+    return this.#allowed === undefined || isListed(this.#allowed, address ?? "") ? undefined : REFUSALS.address;
   }
 
   hasScope(api: string): boolean {

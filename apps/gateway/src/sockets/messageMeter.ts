@@ -10,7 +10,6 @@ type DataPiece = Piece & { readonly kind: "data" };
 
 /** What becomes of a client's messages. */
 export interface MeterPorts {
-  readonly remoteAddress: () => string | undefined;
   /** Bytes may go on to the upstream. */
   deliver(bytes: Buffer): void;
   refuse(refusal: Refusal): void;
@@ -40,12 +39,15 @@ export class MessageMeter {
     this.#ports = ports;
   }
 
-  /** @throws FrameError for a message that is too large */
-  take(piece: DataPiece): void {
+  /**
+   * @param address where the client is
+   * @throws FrameError for a message that is too large
+   */
+  take(piece: DataPiece, address: string | undefined): void {
     if (this.#endedStatus !== undefined) return;
     this.#bytes = piece.startsMessage ? piece.payloadBytes : this.#bytes + piece.payloadBytes;
     if (this.#bytes > this.#group.endpoint.bodyBytesMax) throw new FrameError("The message is too large", 1009);
-    if (piece.startsMessage && this.#group.endpoint.isMeteredByMessage) this.#admit(piece);
+    if (piece.startsMessage && this.#group.endpoint.isMeteredByMessage) this.#admit(piece, address);
     else this.#forward(piece);
   }
 
@@ -56,8 +58,8 @@ export class MessageMeter {
     this.#message = undefined;
   }
 
-  #admit(piece: DataPiece): void {
-    const decision = this.#group.admit(this.#ports.remoteAddress(), this.#gateway.clock.nowMs());
+  #admit(piece: DataPiece, address: string | undefined): void {
+    const decision = this.#group.admit(address, this.#gateway.clock.nowMs());
     if (!(decision instanceof Promise)) {
       this.#onDecided(decision, piece);
       return;

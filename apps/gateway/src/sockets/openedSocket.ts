@@ -9,6 +9,8 @@ export interface OpenedSocket {
   readonly upstream: Socket;
   readonly target: UpstreamTarget;
   readonly key: string;
+  /** Where the client opened it from. */
+  readonly address: string | undefined;
   readonly caller: Caller;
   readonly api: RoutedApi;
   readonly endpoint: RoutedEndpoint;

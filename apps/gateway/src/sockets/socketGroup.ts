@@ -55,12 +55,12 @@ export class SocketGroup {
   }
 
   /** Sets aside what a message costs, or says why it may not pass. Nothing is awaited when nothing must be. */
-  admit(remoteAddress: string | undefined, nowMs: number): Reservation | Refusal | Promise<Reservation | Refusal> {
+  admit(address: string | undefined, nowMs: number): Reservation | Refusal | Promise<Reservation | Refusal> {
     const { caller, endpoint } = this;
     const gateway = this.#gateway;
     if (gateway.spool.failure !== undefined) return REFUSALS.spool;
     if (gateway.settings.maintenance) return REFUSALS.maintenance;
-    const standing = caller.refuse(nowMs, { remoteAddress });
+    const standing = caller.refuse(nowMs) ?? caller.refuseAddress(address);
     if (standing !== undefined) return standing;
     const ticket = caller.limits.admit(gateway.rates.tick());
     if (ticket !== undefined) return "code" in ticket ? ticket : this.#pay(caller, endpoint, ticket);
@@ -94,7 +94,7 @@ export class SocketGroup {
       return;
     }
     for (const relay of this.relays) {
-      const standing = caller.refuse(nowMs, relay.client);
+      const standing = caller.refuse(nowMs) ?? caller.refuseAddress(relay.address);
       if (standing !== undefined) relay.refuse(standing);
     }
     if (this.relays.size > 0 && (nowMs >= this.#moneyDueMs || this.#isShort(nowMs))) void this.#askForMoney(nowMs);

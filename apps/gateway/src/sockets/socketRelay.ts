@@ -25,6 +25,7 @@ const CLIENT_CLOSED_STATUS = 499;
  */
 export class SocketRelay implements RelayEvents {
   readonly client: Socket;
+  readonly address: string | undefined;
   readonly #upstream: Socket;
   readonly #gateway: Gateway;
   readonly #target: UpstreamTarget;
@@ -47,11 +48,11 @@ export class SocketRelay implements RelayEvents {
   constructor(gateway: Gateway, group: SocketGroup, opened: OpenedSocket, onClosed: () => void) {
     const { isCompressed: mayCompress } = opened;
     this.client = opened.client;
+    this.address = opened.address;
     this.#upstream = opened.upstream;
     this.#target = opened.target;
     this.#gateway = gateway;
     this.#meter = new MessageMeter(gateway, group, {
-      remoteAddress: () => this.client.remoteAddress,
       deliver: (bytes) => this.#toUpstream(bytes),
       refuse: (refusal) => this.refuse(refusal),
       fail: () => this.close(CLOSE_CODES.internalError, "cannot_record"),
@@ -143,7 +144,7 @@ export class SocketRelay implements RelayEvents {
       this.#onClientControl(piece.opcode, piece.bytes);
       return;
     }
-    if (this.#closing === undefined && !this.#isCloseSentToUpstream) this.#meter.take(piece);
+    if (this.#closing === undefined && !this.#isCloseSentToUpstream) this.#meter.take(piece, this.address);
   }
 
   /** A message that was in the balance has gone on, or will not. */

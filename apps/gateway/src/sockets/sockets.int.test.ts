@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect } from "node:net";
+import { hashKey } from "@tollgate/services/keys";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { call, sendRaw } from "../testing/client.ts";
 import type { LabAccount } from "../testing/lab.ts";
@@ -91,6 +92,20 @@ describe("a WebSocket", () => {
     // A client that offers its key alone takes no other answer.
     const alone = await openSocket(feed(), { protocols: [`tollgate.key.${account.key}`] });
     alone.socket.terminate();
+  });
+
+  it("behind a proxy is for the networks of its key by the address that the proxy saw, as long as it is open", async () => {
+    const behind = await lab.startGateway({ TRUSTED_PROXY_HOPS: 1 });
+    const caller = await lab.createAccount({ allowedCidrs: ["10.0.0.0/8"] });
+    const from = (address: string) =>
+      openSocket(`${behind.url}/v1/live/talk`, { key: caller.key, headers: { "x-forwarded-for": address } });
+    expect(await refusalOf(from("10.1.1.1, 203.0.113.9"))).toEqual([403, "address_not_allowed"]);
+    const { socket, received, ended } = await from("203.0.113.9, 10.1.1.1");
+    socket.send("one");
+    await expect.poll(() => received).toEqual(["one"]);
+    await lab.database.sql`update keys set allowed_cidrs = '["203.0.113.0/24"]' where id = ${caller.keyId}`;
+    lab.announce("keys.updated", { keyHash: hashKey(caller.key) });
+    expect(await ended).toEqual({ code: 4403, reason: "address_not_allowed" });
   });
 
   it("that is compressed stays so from end to end", async () => {

@@ -213,6 +213,7 @@ export class Lab {
         GATEWAY_SLICE_SECONDS: 3,
         FREE_CALL_OVER_CAP_PRICE_MICROS: 1,
         GATEWAY_UPSTREAM_CONNECTIONS: 64,
+        TRUSTED_PROXY_HOPS: 0,
         GATEWAY_KEY_CACHE_MAX: 1_000,
         ...overrides,
       },
