@@ -145,7 +145,8 @@ export const projectsRouter = router({
 
   setMonthlySpendCap: customerProcedure
     .meta({
-      description: "Bounds what a project spends in a calendar month; null lifts the bound. For billing and admins.",
+      description:
+        "Bounds what a project spends in a calendar month, with what was counted of it so far; null lifts the bound. For billing and admins.",
     })
     .input(setMonthlySpendCapInput)
     .output(projectDto)

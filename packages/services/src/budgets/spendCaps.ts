@@ -9,7 +9,13 @@ import type { BudgetKind } from "./leaseBudgets.ts";
 
 /**
  * Caps that are set while a month is under way. What the month has cost so far counts: its budget begins with the charges
- * that were folded, which move in the same transactions as the budget itself, so nothing is counted twice or forgotten.
+ * that were folded. A call that was admitted under the cap names the budget, and the fold adds it there, in the transaction
+ * that adds its charge; so nothing is counted twice.
+ *
+ * What is left out are the calls under way just then: admitted by gateways that did not know of the cap, and not folded yet.
+ * They name no cap, so its budget never hears of them. That is what was called within a second or two, and as much as waits
+ * to be folded while that stands still; the cap then bounds what comes after. To take them in, every fold would have to ask
+ * for caps of projects whose calls name none, under the wallet's lock, for the sake of the seconds in which a cap is new.
  */
 const { billingAccounts, budgets, keys, usageHourly } = schema;
 

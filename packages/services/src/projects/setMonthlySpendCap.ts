@@ -11,7 +11,8 @@ const { projects } = schema;
 
 /**
  * Bounds what a project spends in a calendar month (of its billing account's time zone), for those who pay and for admins;
- * null lifts the bound. What the month has cost so far counts, whenever the cap is set. Gateways follow within a second.
+ * null lifts the bound. What was counted of the month so far is part of it, whenever the cap is set; calls that are under way
+ * at that moment are not. Gateways follow within a second.
  * @throws TollgateError UNAUTHORIZED, NOT_FOUND, FORBIDDEN
  */
 export async function setMonthlySpendCap({
