@@ -1,6 +1,14 @@
 import type { Trace, traceInput } from "@tollgate/contracts";
 import { schema } from "@tollgate/db";
-import { callStartedAtMs, hourFloor, notFound, TollgateError } from "@tollgate/kernel";
+import {
+  callStartedAtMs,
+  hourFloor,
+  isAdmin,
+  isService,
+  notFound,
+  TollgateError,
+  unauthorized,
+} from "@tollgate/kernel";
 import { and, asc, desc, eq, gte, lte, sql } from "drizzle-orm";
 import type { z } from "zod";
 import type { ServiceContext, Verb } from "../context.ts";
@@ -16,6 +24,7 @@ const {
   invoiceLines,
   invoices,
   ledgerEntries,
+  projectMembers,
   usageBatches,
   usageHourly,
 } = schema;
@@ -94,6 +103,7 @@ async function findInvoiceLine(
 
 /** A stranger's call is as unknown as one that never was. */
 async function requireCall(ctx: ServiceContext, callId: string): Promise<CallRow> {
+  if (ctx.actor.kind === "anonymous") throw unauthorized();
   const call = await findCall(ctx, callId);
   try {
     await requireMember(ctx, call?.projectId ?? "", "usage.trace", { orAdmin: true });
@@ -105,25 +115,37 @@ async function requireCall(ctx: ServiceContext, callId: string): Promise<CallRow
   return call;
 }
 
-/** Calls have no index of ids: the id says when it began, and the usage of that hour whose it can be. */
+/** Calls have no index of ids: the id says when it began, so it is looked for at that instant in every project it can be of. */
 async function findCall(ctx: ServiceContext, callId: string): Promise<CallRow | undefined> {
   const startedAtMs = callStartedAtMs(callId);
   if (Number.isNaN(startedAtMs)) return undefined;
-  const callers = ctx.db
-    .selectDistinct({ projectId: usageHourly.projectId })
-    .from(usageHourly)
-    .where(eq(usageHourly.hour, hourFloor(startedAtMs)));
   const [call] = await ctx.db
     .select()
     .from(calls)
     .where(
       and(
-        eq(calls.projectId, sql`any(array(${callers}))`),
+        eq(calls.projectId, sql`any(array(${possibleProjects(ctx, startedAtMs)}))`),
         eq(calls.startedAt, new Date(startedAtMs)),
         eq(calls.id, callId),
       ),
     );
   return call;
+}
+
+/** A person's own projects; for those who may see every call, the projects that called in that hour. */
+function possibleProjects(ctx: ServiceContext, startedAtMs: number) {
+  const { actor } = ctx;
+  if (isAdmin(actor) || isService(actor)) {
+    return ctx.db
+      .selectDistinct({ projectId: usageHourly.projectId })
+      .from(usageHourly)
+      .where(eq(usageHourly.hour, hourFloor(startedAtMs)));
+  }
+  const customerId = actor.kind === "customer" ? actor.customerId : "";
+  return ctx.db
+    .selectDistinct({ projectId: projectMembers.projectId })
+    .from(projectMembers)
+    .where(eq(projectMembers.customerId, customerId));
 }
 
 /** A settlement posts all that is folded of a line, so the first one after the fold has the call in it. */
