@@ -88,6 +88,8 @@ function applyEvent(event: EventEnvelope, { keys, catalogue, budgets, sockets }:
       if (/^customers\.(banned|unbanned|deleted|erased)$/.test(event.subject)) keys.invalidateWhere(() => true);
       break;
     case "billing":
+      // A period's end makes an invoice for everybody, and none of them changes what a key may do.
+      if (event.subject.startsWith("billing.invoice")) break;
       keys.invalidateWhere((record) => record.billingAccount.id === data["billingAccountId"]);
       // Another tier has other free calls and may lend.
       if (

@@ -108,6 +108,15 @@ describe("keys in memory", () => {
     expect(find()).toBeUndefined();
   });
 
+  it("are loaded once when what changes meanwhile is none of theirs, however often it does", async () => {
+    const loading = cache.load(key);
+    for (let event = 0; event < 1_000; event += 1) cache.invalidateWhere((record) => record.project.id === "prj_2");
+    loads[0]?.answer(keyRecord());
+    await loading;
+    expect(loads).toHaveLength(1);
+    expect(find()).toBeDefined();
+  });
+
   it.each([
     ["names the key", () => cache.invalidate(hashKey(key))],
     ["may concern any key", () => cache.invalidateWhere(() => true)],

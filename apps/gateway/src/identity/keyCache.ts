@@ -41,7 +41,8 @@ interface Cached<Entry> {
 
 interface Loading<Entry> {
   readonly promise: Promise<Entry | undefined>;
-  isStale: boolean;
+  /** Of the events that came meanwhile: whether what they changed is in what is being read. */
+  changes: ((record: KeyRecord | undefined) => boolean)[];
 }
 
 export class KeyCache<Entry extends object> {
@@ -79,7 +80,7 @@ export class KeyCache<Entry extends object> {
     const keyHash = hash("sha256", text, "hex");
     const existing = this.#loading.get(keyHash);
     if (existing !== undefined) return existing.promise;
-    const loading: Loading<Entry> = { promise: this.#loadFresh(keyHash), isStale: false };
+    const loading: Loading<Entry> = { promise: this.#loadFresh(keyHash), changes: [] };
     this.#loading.set(keyHash, loading);
     const forget = (): void => {
       this.#loading.delete(keyHash);
@@ -99,14 +100,14 @@ export class KeyCache<Entry extends object> {
   invalidate(keyHash: string): void {
     this.#known.delete(keyHash);
     this.#unknown.delete(keyHash);
-    const loading = this.#loading.get(keyHash);
-    if (loading !== undefined) loading.isStale = true;
+    this.#loading.get(keyHash)?.changes.push(() => true);
   }
 
   /** For changes above a key: its project, its account, its owner. */
   invalidateWhere(matches: (record: KeyRecord) => boolean): void {
     for (const [keyHash, cached] of this.#known.entries()) if (matches(cached.record)) this.#known.delete(keyHash);
-    for (const loading of this.#loading.values()) loading.isStale = true;
+    // A key that is not there has nothing above it that could have changed.
+    for (const { changes } of this.#loading.values()) changes.push((record) => record !== undefined && matches(record));
   }
 
   async #loadFresh(keyHash: string): Promise<Entry | undefined> {
@@ -114,9 +115,10 @@ export class KeyCache<Entry extends object> {
       const askedAtMs = this.#options.clock.nowMs();
       const record = await this.#options.ports.load(keyHash);
       const loading = this.#loading.get(keyHash);
-      if (loading?.isStale === true) {
-        loading.isStale = false;
-        continue;
+      if (loading !== undefined) {
+        const { changes } = loading;
+        loading.changes = [];
+        if (changes.some((isIn) => isIn(record))) continue;
       }
       if (record === undefined) {
         this.#unknown.set(keyHash, askedAtMs);
