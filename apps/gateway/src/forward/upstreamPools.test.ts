@@ -10,7 +10,7 @@ let pools: UpstreamPools | undefined;
 afterEach(() => pools?.close());
 
 function poolsOver(urls: readonly string[]) {
-  const instances = { current: urls.map((url) => ({ url, metadata: {} }) as never) as never[] };
+  const instances = { current: urls.map((url) => ({ url, weight: 1, metadata: {} }) as never) as never[] };
   pools = new UpstreamPools({ connections: 1, instancesOf: () => instances.current });
   const opened = pools;
   return {
@@ -35,6 +35,54 @@ describe("choosing an instance", () => {
     // Only when both choices fall on it: one in nine.
     expect(onBusy).toBeLessThan(200);
     expect(new Set(Array.from({ length: 200 }, () => choose()?.url)).size).toBeGreaterThanOrEqual(2);
+  });
+
+  it.each([
+    ["when none of them is busy", 0],
+    ["when a hundred calls are under way", 100],
+  ])("gives each the share of the calls that its weight asks for, %s", (_, underWay) => {
+    const { choose, instances } = poolsOver([]);
+    const weights = [1, 2, 5];
+    instances.current = URLS.map((url, index) => ({ url, weight: weights[index], metadata: {} }) as never);
+    const taken = new Map<string, number>();
+    const busy: ReturnType<typeof choose>[] = [];
+    for (let index = 0; index < 8_000; index += 1) {
+      const target = choose();
+      if (target === undefined) throw new Error("There are three");
+      taken.set(target.url, (taken.get(target.url) ?? 0) + 1);
+      target.inFlight += 1;
+      busy.push(target);
+      // One of those under way is over, whichever.
+      if (busy.length > underWay) {
+        const [over] = busy.splice(Math.floor(Math.random() * busy.length), 1);
+        if (over !== undefined) over.inFlight -= 1;
+      }
+    }
+    const shares = URLS.map((url) => (taken.get(url) ?? 0) / 1_000);
+    for (const [index, share] of shares.entries()) {
+      expect(share).toBeGreaterThan((weights[index] ?? 0) * 0.8);
+      expect(share).toBeLessThan((weights[index] ?? 0) * 1.2);
+    }
+  });
+
+  it("leaves out of two the one with more in flight for its weight", () => {
+    const { choose, instances } = poolsOver([]);
+    instances.current = [
+      { url: "http://a.test", weight: 1, metadata: {} },
+      { url: "http://b.test", weight: 4, metadata: {} },
+    ] as never[];
+    const seen = new Map(Array.from({ length: 200 }, () => choose()).map((target) => [target?.url, target]));
+    const [a, b] = ["http://a.test", "http://b.test"].map((url) => seen.get(url));
+    if (a === undefined || b === undefined) throw new Error("Both are chosen sometimes");
+    const shareOfA = (): number =>
+      Array.from({ length: 2_000 }, () => choose()).filter((each) => each === a).length / 2_000;
+    a.inFlight = 10;
+    b.inFlight = 39;
+    // Both choices fall on it: one in twenty-five.
+    expect(shareOfA()).toBeLessThan(0.1);
+    b.inFlight = 41;
+    // One of the choices falls on it: nine in twenty-five.
+    expect(shareOfA()).toBeGreaterThan(0.25);
   });
 
   it("sets one aside after three failures in a row, and takes it back when one of them is answered", () => {
@@ -66,8 +114,8 @@ describe("choosing an instance", () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/base`;
     const { choose, instances } = poolsOver(["http://a.test"]);
     instances.current = [
-      { url: "http://a.test", metadata: {} },
-      { url, metadata: { health: "/healthz" } },
+      { url: "http://a.test", weight: 1, metadata: {} },
+      { url, weight: 1, metadata: { health: "/healthz" } },
     ] as never[];
     const isChosen = (): boolean => Array.from({ length: 100 }, () => choose()?.url).includes(url);
     const target = Array.from({ length: 100 }, () => choose()).find((each) => each?.url === url);
@@ -100,10 +148,10 @@ describe("choosing an instance", () => {
   it("follows the instances as they come and go, and keeps what it knows of those that stay", () => {
     const { choose, instances } = poolsOver(["http://a.test"]);
     const kept = choose();
-    instances.current = ["http://a.test", "http://b.test"].map((url) => ({ url, metadata: {} }) as never);
+    instances.current = ["http://a.test", "http://b.test"].map((url) => ({ url, weight: 1, metadata: {} }) as never);
     const seen = new Set(Array.from({ length: 200 }, () => choose()));
     expect([seen.size, seen.has(kept)]).toEqual([2, true]);
-    instances.current = [{ url: "http://b.test", metadata: {} } as never];
+    instances.current = [{ url: "http://b.test", weight: 1, metadata: {} } as never];
     expect(choose()?.url).toBe("http://b.test");
   });
 

@@ -9,8 +9,8 @@ import { SWEEP_MS } from "./upstreamConnection.ts";
 
 /**
  * Connections to upstream instances: a pool of keep-alive connections for each, the choice among an API's instances by
- * the power of two choices (of two at random, the one with fewer calls in flight), and the setting aside of instances
- * that fail, until a probe of ours finds that they answer again.
+ * the power of two choices (of two at random, as often as their weights ask for, the one with fewer calls in flight for
+ * its weight), and the setting aside of instances that fail, until a probe of ours finds that they answer again.
  */
 export interface UpstreamRequest extends PlainRequest {
   readonly body: Readable | null;
@@ -138,11 +138,42 @@ interface ApiTargets {
   readonly instances: readonly UpstreamInstance[];
   readonly staticUrls: readonly string[];
   readonly targets: readonly UpstreamTarget[];
+  /** Of each target. An instance has one for each API that it serves. */
+  readonly weights: readonly number[];
 }
+
+/** Of an instance that does not say, and of addresses that are fixed. */
+const WEIGHT = 1;
 
 /** What an instance says of itself when it registers: `metadata: { health: "/healthz" }`. */
 const healthPathOf = (metadata: UpstreamInstance["metadata"]): string | undefined =>
   metadata["health"]?.startsWith("/") === true ? metadata["health"] : undefined;
+
+const isFit = (target: UpstreamTarget, except: UpstreamTarget | undefined): boolean =>
+  target !== except && !target.isEjected;
+
+/**
+ * The index of the target that a point falls on, where each of those that may be chosen is as long as its weight.
+ * @param isAny whether all may be
+ */
+function pick(
+  targets: readonly UpstreamTarget[],
+  weights: readonly number[],
+  point: number,
+  isAny: boolean,
+  except: UpstreamTarget | undefined,
+): number {
+  let rest = point;
+  let last = 0;
+  for (let index = 0; index < targets.length; index += 1) {
+    if (!isAny && !isFit(targets[index] as UpstreamTarget, except)) continue;
+    last = index;
+    rest -= weights[index] as number;
+    if (rest < 0) break;
+  }
+  // Sums of fractions may leave a rest behind the last one.
+  return last;
+}
 
 export class UpstreamPools {
   readonly #connections: number;
@@ -159,15 +190,23 @@ export class UpstreamPools {
 
   /** An instance for a call; another than `except` if there is one. */
   choose(api: string, staticUrls: readonly string[], except?: UpstreamTarget): UpstreamTarget | undefined {
-    const all = this.#targetsOf(api, staticUrls);
-    if (all.length === 1) return all[0];
-    const healthy = all.filter((target) => target !== except && !target.isEjected);
+    const { targets, weights } = this.#targetsOf(api, staticUrls);
+    if (targets.length < 2) return targets[0];
+    let healthyWeight = 0;
+    let allWeight = 0;
+    for (let index = 0; index < targets.length; index += 1) {
+      const weight = weights[index] as number;
+      allWeight += weight;
+      if (isFit(targets[index] as UpstreamTarget, except)) healthyWeight += weight;
+    }
     // When every instance is ejected, trying one is better than refusing all.
-    const candidates = healthy.length > 0 ? healthy : all;
-    const first = candidates[Math.floor(Math.random() * candidates.length)];
-    const second = candidates[Math.floor(Math.random() * candidates.length)];
-    if (first === undefined || second === undefined) return undefined;
-    return first.inFlight <= second.inFlight ? first : second;
+    const isAny = healthyWeight === 0;
+    const total = isAny ? allWeight : healthyWeight;
+    const first = pick(targets, weights, Math.random() * total, isAny, except);
+    const second = pick(targets, weights, Math.random() * total, isAny, except);
+    const one = targets[first] as UpstreamTarget;
+    const other = targets[second] as UpstreamTarget;
+    return one.inFlight * (weights[second] as number) <= other.inFlight * (weights[first] as number) ? one : other;
   }
 
   #sweep(): void {
@@ -179,17 +218,24 @@ export class UpstreamPools {
     await Promise.all([...this.#targets.values()].map((target) => target.close(true)));
   }
 
-  #targetsOf(api: string, staticUrls: readonly string[]): readonly UpstreamTarget[] {
+  #targetsOf(api: string, staticUrls: readonly string[]): ApiTargets {
     const instances = this.#instancesOf(api);
     const known = this.#byApi.get(api);
     // Both arrays are replaced, never changed, when they change.
-    if (known !== undefined && known.instances === instances && known.staticUrls === staticUrls) return known.targets;
-    const urls = new Map<string, string | undefined>(staticUrls.map((url) => [url, undefined]));
-    for (const { url, metadata } of instances) urls.set(url, healthPathOf(metadata));
-    const targets = [...urls].map(([url, healthPath]) => this.#target(url, healthPath));
-    this.#byApi.set(api, { instances, staticUrls, targets });
+    if (known !== undefined && known.instances === instances && known.staticUrls === staticUrls) return known;
+    const urls = new Map<string, Pick<UpstreamInstance, "weight" | "metadata">>(
+      staticUrls.map((url) => [url, { weight: WEIGHT, metadata: {} }]),
+    );
+    for (const instance of instances) urls.set(instance.url, instance);
+    const entry = {
+      instances,
+      staticUrls,
+      targets: [...urls].map(([url, { metadata }]) => this.#target(url, healthPathOf(metadata))),
+      weights: [...urls.values()].map(({ weight }) => weight),
+    };
+    this.#byApi.set(api, entry);
     this.#dropUnused();
-    return targets;
+    return entry;
   }
 
   #target(url: string, healthPath: string | undefined): UpstreamTarget {
