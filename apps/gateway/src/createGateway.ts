@@ -41,6 +41,8 @@ import { SpoolShipper } from "./spool/spoolShipper.ts";
 const DRAIN_CALLS_MS = 8_000;
 const DRAIN_SPOOL_MS = 5_000;
 const CLOSE_IDLE_MS = 10;
+/** Nothing that a gateway asks takes long, and callers wait for some of it. */
+const DATABASE_SILENCE_MS_MAX = 10_000;
 
 export interface RunningGateway {
   readonly port: number;
@@ -70,7 +72,12 @@ export async function createGateway(options: {
   mkdirSync(env.GATEWAY_SPOOL_DIR, { recursive: true });
   const unlock = lockSpoolDirectory(env.GATEWAY_SPOOL_DIR);
   const runId = newId("gateway");
-  const database = createDatabase({ url: env.DATABASE_URL, applicationName: `gateway ${runId}`, connectionsMax: 6 });
+  const database = createDatabase({
+    url: env.DATABASE_URL,
+    applicationName: `gateway ${runId}`,
+    connectionsMax: 6,
+    silenceMsMax: DATABASE_SILENCE_MS_MAX,
+  });
   const dbContext = {
     database,
     db: database.db,

@@ -42,6 +42,43 @@ describe("a pool of connections", () => {
     }
   });
 
+  it("gives up a server that has vanished without a word, also in a transaction, and finds it when it is back", async () => {
+    const database = createDatabase({
+      url: proxy.url,
+      applicationName: "silence",
+      connectionsMax: 2,
+      silenceMsMax: 300,
+    });
+    const watch = createDatabase({ url: testDatabase.url, applicationName: "watch", connectionsMax: 1 });
+    try {
+      await database.sql`select 1`;
+      proxy.blackHole();
+      await expect(database.sql`select 1`).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
+      await proxy.restore();
+      const inTransaction = withSqlTransaction(
+        database,
+        async (sql) => {
+          await sql`select 1`;
+          proxy.blackHole();
+          await sql`select 2`;
+        },
+        { isIdempotent: true, attemptsMax: 1 },
+      );
+      await expect(inTransaction).rejects.toMatchObject({ code: "UNAVAILABLE" });
+      await proxy.restore();
+      expect(await Promise.all([1, 2, 3, 4].map((n) => database.sql`select ${n}::int4 as n`))).toEqual(
+        [1, 2, 3, 4].map((n) => [{ n }]),
+      );
+      // Nobody misses a connection that was idle.
+      const connections = () => watch.sql`select 1 from pg_stat_activity where application_name = 'silence'`;
+      await expect.poll(connections, { timeout: 5_000 }).toEqual([]);
+      expect(await database.sql`select 5 as n`).toEqual([{ n: 5 }]);
+    } finally {
+      await proxy.restore();
+      await Promise.all([database.close(), watch.close()]);
+    }
+  });
+
   it("that never reached its server can be closed", async () => {
     const database = createDatabase({
       url: "postgres://nobody@127.0.0.1:1/none",

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { connect } from "node:net";
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import { drizzle } from "drizzle-orm/postgres-js";
@@ -14,12 +15,21 @@ export type SqlTransaction = postgres.TransactionSql;
 /** A connection that was lost inside a transaction never reports itself idle to the driver, so closing must not wait long. */
 const CLOSE_TIMEOUT_SECONDS = 1;
 
+/** The server ends a statement before that, so a connection that has been silent for so long is idle, or dead. */
+const STATEMENT_TIMEOUT_MS = 60_000;
+const SILENCE_MS_MAX = 90_000;
+
 export interface DatabaseOptions {
   readonly url: string;
   /** Connections of the pool. */
   readonly connectionsMax?: number;
   /** Shown in pg_stat_activity. */
   readonly applicationName: string;
+  /**
+   * A connection over which nothing has come or gone for so long is closed, in milliseconds: a host that has vanished
+   * says nothing, and the system would believe in it for a quarter of an hour. Not over TLS, where the driver has the socket.
+   */
+  readonly silenceMsMax?: number;
 }
 
 /** The database as one process sees it. */
@@ -51,12 +61,12 @@ export function createDatabase(options: DatabaseOptions): Database {
       connection: {
         application_name: options.applicationName,
         default_transaction_isolation: "serializable",
-        statement_timeout: 60_000,
+        statement_timeout: STATEMENT_TIMEOUT_MS,
       },
       onnotice: () => undefined,
       // Given before it is connected: the driver hears of a failure from the socket alone. Had it to wait for a promise that
       // fails, it would count the connection as being made for ever, and an outage would use its pool up.
-      ...(usesTls ? {} : { socket: () => connect({ host, port, noDelay: true }) }),
+      ...(usesTls ? {} : { socket: () => openSocket(host, port, options.silenceMsMax ?? SILENCE_MS_MAX) }),
     });
   const drizzleClient = open();
   const sql = open();
@@ -71,4 +81,10 @@ export function createDatabase(options: DatabaseOptions): Database {
       ]);
     },
   };
+}
+
+function openSocket(host: string, port: number, silenceMsMax: number): Socket {
+  const socket = connect({ host, port, noDelay: true });
+  socket.setTimeout(silenceMsMax, () => socket.destroy());
+  return socket;
 }
