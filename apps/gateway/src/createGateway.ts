@@ -205,6 +205,10 @@ export async function createGateway(options: {
     upstreams: new UpstreamPools({
       connections: env.GATEWAY_UPSTREAM_CONNECTIONS,
       instancesOf: (api) => registry.instances(api),
+      staticUrlsOf: (name) => {
+        const api = catalogue.find(name);
+        return api?.isRemoved === false ? api.upstreamUrls : undefined;
+      },
     }),
     settings,
     holderId: holder.current,

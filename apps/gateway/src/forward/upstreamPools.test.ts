@@ -11,10 +11,16 @@ afterEach(() => pools?.close());
 
 function poolsOver(urls: readonly string[]) {
   const instances = { current: urls.map((url) => ({ url, weight: 1, metadata: {} }) as never) as never[] };
-  pools = new UpstreamPools({ connections: 1, instancesOf: () => instances.current });
+  const api = { isSold: true };
+  pools = new UpstreamPools({
+    connections: 1,
+    instancesOf: () => instances.current,
+    staticUrlsOf: () => (api.isSold ? NONE : undefined),
+  });
   const opened = pools;
   return {
     instances,
+    api,
     choose: (except?: ReturnType<UpstreamPools["choose"]>) => opened.choose("api", NONE, except),
   };
 }
@@ -153,6 +159,65 @@ describe("choosing an instance", () => {
     expect([seen.size, seen.has(kept)]).toEqual([2, true]);
     instances.current = [{ url: "http://b.test", weight: 1, metadata: {} } as never];
     expect(choose()?.url).toBe("http://b.test");
+  });
+
+  /** An upstream that counts its connections, and the pools of an API that it alone serves. */
+  async function connectedApi(metadata: Readonly<Record<string, string>> = {}) {
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      asked.push(request.url ?? "");
+      response.end();
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { choose, instances, api } = poolsOver([]);
+    instances.current = [{ url, weight: 1, metadata } as never];
+    const target = choose();
+    if (target === undefined) throw new Error("There is one");
+    const connections = (): Promise<number> =>
+      new Promise((resolve) => server.getConnections((_, count) => resolve(count)));
+    return { asked, url, instances, api, target, choose, connections };
+  }
+
+  /** Has a target keep a connection open, as it does after a call. */
+  const callOn = (target: NonNullable<ReturnType<UpstreamPools["choose"]>>): Promise<void> =>
+    new Promise((resolve, reject) =>
+      target.dispatch(
+        { path: "/", method: "GET", headers: [], body: null, headersTimeout: 1_000, upgrade: null },
+        {
+          onConnect: () => undefined,
+          onHeaders: () => true,
+          onUpgrade: () => undefined,
+          onData: () => true,
+          onComplete: () => resolve(),
+          onError: reject,
+        },
+      ),
+    );
+
+  it("lets go of the connections of an API that is removed, although nobody calls it any more", async () => {
+    const { api, target, connections } = await connectedApi();
+    await callOn(target);
+    expect(await connections()).toBe(1);
+    api.isSold = false;
+    await expect.poll(connections, { timeout: 3_000 }).toBe(0);
+  });
+
+  it("lets go of the connections of an instance that has left, although nobody calls its API any more", async () => {
+    const { instances, target, connections } = await connectedApi();
+    await callOn(target);
+    instances.current = [];
+    await expect.poll(connections, { timeout: 3_000 }).toBe(0);
+  });
+
+  it("probes an instance at the path that it names now", async () => {
+    const { asked, url, instances, target, choose } = await connectedApi({ health: "/old" });
+    instances.current = [{ url, weight: 1, metadata: { health: "/new" } } as never];
+    expect(choose()).toBe(target);
+    for (let index = 0; index < 3; index += 1) target.failed();
+    await expect.poll(() => asked, { timeout: 5_000 }).toEqual(["/new"]);
   });
 
   it("keeps the path of an instance's address in front of the endpoint's", () => {

@@ -32,18 +32,18 @@ export class UpstreamTarget {
   inFlight = 0;
   /** Set aside: calls go to others, if there are any. */
   isEjected = false;
+  /** Answers below 500 while the instance is well; without one any answer will do. */
+  healthPath: string | undefined;
   readonly #pool: Pool;
   readonly #client: UpstreamClient | undefined;
-  readonly #healthPath: string | undefined;
   #failures = 0;
   #ejections = 0;
   #probe: NodeJS.Timeout | undefined;
 
-  /** @param healthPath answers below 500 while the instance is well; without one any answer will do */
   constructor(url: string, connections: number, healthPath?: string) {
     const parsed = new URL(url);
     this.url = url;
-    this.#healthPath = healthPath;
+    this.healthPath = healthPath;
     this.host = parsed.host;
     this.basePath = parsed.pathname.replace(/\/$/, "");
     this.#pool = new Pool(parsed.origin, {
@@ -102,7 +102,7 @@ export class UpstreamTarget {
   /** Whether it answers again. One that does is on trial: its next failure sets it aside for longer. */
   async #ask(): Promise<void> {
     if (!this.isEjected) return;
-    const path = this.basePath + (this.#healthPath ?? "/");
+    const path = this.basePath + (this.healthPath ?? "/");
     const headers = { "user-agent": "tollgate-probe" };
     try {
       const answer = await this.#pool.request({
@@ -113,7 +113,7 @@ export class UpstreamTarget {
         bodyTimeout: PROBE_MS,
       });
       await answer.body.dump();
-      if (this.#healthPath !== undefined && answer.statusCode >= 500) throw new Error("Not well");
+      if (this.healthPath !== undefined && answer.statusCode >= 500) throw new Error("Not well");
       this.isEjected = false;
       this.#failures = FAILURES_TO_EJECT - 1;
     } catch {
@@ -133,6 +133,7 @@ const FAILURES_TO_EJECT = 3;
 const EJECT_MS = 1_000;
 const EJECT_MAX_MS = 30_000;
 const PROBE_MS = 1_000;
+const SWEEPS_TO_FOLLOW = 10;
 
 interface ApiTargets {
   readonly instances: readonly UpstreamInstance[];
@@ -178,13 +179,23 @@ function pick(
 export class UpstreamPools {
   readonly #connections: number;
   readonly #instancesOf: (api: string) => readonly UpstreamInstance[];
+  readonly #staticUrlsOf: (api: string) => readonly string[] | undefined;
   readonly #targets = new Map<string, UpstreamTarget>();
+  /** No API has them any more, and calls are still under way. */
+  readonly #leaving = new Set<UpstreamTarget>();
   readonly #byApi = new Map<string, ApiTargets>();
   readonly #sweeping: NodeJS.Timeout;
+  #sweeps = 0;
 
-  constructor(options: { connections: number; instancesOf: (api: string) => readonly UpstreamInstance[] }) {
+  constructor(options: {
+    readonly connections: number;
+    readonly instancesOf: (api: string) => readonly UpstreamInstance[];
+    /** The fixed addresses of an API, or undefined if it is not sold any more. */
+    readonly staticUrlsOf: (api: string) => readonly string[] | undefined;
+  }) {
     this.#connections = options.connections;
     this.#instancesOf = options.instancesOf;
+    this.#staticUrlsOf = options.staticUrlsOf;
     this.#sweeping = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 
@@ -211,11 +222,28 @@ export class UpstreamPools {
 
   #sweep(): void {
     for (const target of this.#targets.values()) target.sweep();
+    for (const target of this.#leaving) {
+      target.sweep();
+      if (target.inFlight === 0) this.#leaving.delete(target);
+    }
+    this.#sweeps += 1;
+    if (this.#sweeps % SWEEPS_TO_FOLLOW === 0) this.#follow();
+  }
+
+  /** Takes note of instances that came and left, and of APIs that are not sold any more, although nobody calls them. */
+  #follow(): void {
+    let hasGone = false;
+    for (const api of this.#byApi.keys()) {
+      const staticUrls = this.#staticUrlsOf(api);
+      if (staticUrls === undefined) hasGone = this.#byApi.delete(api);
+      else this.#targetsOf(api, staticUrls);
+    }
+    if (hasGone) this.#dropUnused();
   }
 
   async close(): Promise<void> {
     clearInterval(this.#sweeping);
-    await Promise.all([...this.#targets.values()].map((target) => target.close(true)));
+    await Promise.all([...this.#targets.values(), ...this.#leaving].map((target) => target.close(true)));
   }
 
   #targetsOf(api: string, staticUrls: readonly string[]): ApiTargets {
@@ -240,7 +268,10 @@ export class UpstreamPools {
 
   #target(url: string, healthPath: string | undefined): UpstreamTarget {
     const existing = this.#targets.get(url);
-    if (existing !== undefined) return existing;
+    if (existing !== undefined) {
+      existing.healthPath = healthPath;
+      return existing;
+    }
     const target = new UpstreamTarget(url, this.#connections, healthPath);
     this.#targets.set(url, target);
     return target;
@@ -252,6 +283,7 @@ export class UpstreamPools {
     for (const [url, target] of this.#targets) {
       if (used.has(target)) continue;
       this.#targets.delete(url);
+      if (target.inFlight > 0) this.#leaving.add(target);
       void target.close(false);
     }
   }
