@@ -10,6 +10,8 @@ import { parse, parseAllDocuments } from "yaml";
 
 /** What operators deploy with is held against the schemas and grammars of those who will read it. */
 const HERE = fileURLToPath(new URL(".", import.meta.url));
+/** What a stop of a gateway may take when its calls are over: for its leases and its spool, and some to spare. */
+const AFTER_CALLS_SECONDS = 2 + 5 + 3;
 const read = (file: string): string => readFileSync(path.join(HERE, file), "utf8");
 
 interface Manifest {
@@ -80,6 +82,16 @@ describe("Kubernetes", () => {
     expect(gateway?.spec.volumeClaimTemplates[0].metadata.name).toBe("spool");
   });
 
+  it("a gateway has the time to finish its calls, fold them and give its leases back before it is killed", () => {
+    const [gateway] = ofKind("StatefulSet");
+    const { terminationGracePeriodSeconds, containers } = gateway?.spec.template.spec ?? {};
+    const [{ env, lifecycle }] = containers;
+    const drain = Number(env.find(({ name }: { name: string }) => name === "GATEWAY_DRAIN_SECONDS")?.value);
+    const preStop = Number(lifecycle.preStop.exec.command[1]);
+    expect(drain).toBeGreaterThanOrEqual(20);
+    expect(terminationGracePeriodSeconds).toBeGreaterThanOrEqual(preStop + drain + AFTER_CALLS_SECONDS);
+  });
+
   it("nothing is reachable unless a policy says so", () => {
     expect(ofKind("NetworkPolicy").map(({ spec }) => spec)).toContainEqual({
       podSelector: {},
@@ -113,6 +125,15 @@ describe("Compose", () => {
     expect(compose.services["api"]).toMatchObject({ deploy: { replicas: 2 } });
     expect(compose.services["workers"]).toMatchObject({ deploy: { replicas: 2 } });
     expect(names).toEqual(expect.arrayContaining(["gateway1", "gateway2"]));
+  });
+
+  it("a gateway has the time to finish its calls, fold them and give its leases back before it is killed", () => {
+    for (const name of ["gateway1", "gateway2"]) {
+      const { environment, stop_grace_period: grace } = compose.services[name] ?? {};
+      const drain = Number((environment as Record<string, string>)["GATEWAY_DRAIN_SECONDS"]);
+      expect(drain).toBeGreaterThanOrEqual(20);
+      expect(Number.parseInt(String(grace), 10)).toBeGreaterThanOrEqual(drain + AFTER_CALLS_SECONDS);
+    }
   });
 
   it("names what it refers to: services, volumes, and files beside it", () => {

@@ -37,8 +37,7 @@ import type { ShipperPorts } from "./spool/shipperPorts.ts";
 import { Spool } from "./spool/spool.ts";
 import { SpoolShipper } from "./spool/spoolShipper.ts";
 
-/** How long a shutdown waits for calls in flight, and then for what they left in the spool to be folded. */
-const DRAIN_CALLS_MS = 8_000;
+/** How long a shutdown waits for what its calls left in the spool to be folded. */
 const DRAIN_SPOOL_MS = 5_000;
 const CLOSE_IDLE_MS = 10;
 /** Nothing that a gateway asks takes long, and callers wait for some of it. */
@@ -61,14 +60,12 @@ export async function createGateway(options: {
   readonly logger: Logger;
   /** The spool cannot be written: the process should be stopped and started again. */
   readonly onFatal: (error: Error) => void;
-  /** How long a stop waits for the calls in flight, in milliseconds. */
-  readonly drainCallsMs?: number;
   /** How long a client may stand still before it is given up, in milliseconds. */
   readonly stallMs?: number;
   /** Before every key in etcd; keeps test suites apart on one server. */
   readonly etcdNamespace?: string;
 }): Promise<RunningGateway> {
-  const { env, clock, logger, drainCallsMs = DRAIN_CALLS_MS } = options;
+  const { env, clock, logger } = options;
   mkdirSync(env.GATEWAY_SPOOL_DIR, { recursive: true });
   const unlock = lockSpoolDirectory(env.GATEWAY_SPOOL_DIR);
   const runId = newId("gateway");
@@ -260,7 +257,7 @@ export async function createGateway(options: {
     const drained = sockets.drain(() => clock.nowMs());
     // A connection whose call ends while we wait is idle then, and would stay for a minute.
     const closingIdle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_MS);
-    await Promise.race([closed, sleep(drainCallsMs)]);
+    await Promise.race([closed, sleep(env.GATEWAY_DRAIN_SECONDS * 1_000)]);
     await drained;
     clearInterval(closingIdle);
     server.closeAllConnections();

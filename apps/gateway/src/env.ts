@@ -21,6 +21,11 @@ const gatewayEnvSchema = z.object({
   FREE_CALL_OVER_CAP_PRICE_MICROS: z.coerce.number().int().min(0).default(1),
   /** Connections to one upstream instance, and as many for requests with a body. */
   GATEWAY_UPSTREAM_CONNECTIONS: z.coerce.number().int().min(1).max(10_000).default(256),
+  /**
+   * Seconds that a stop waits for the calls in flight before it cuts them off. It takes up to ten more for what they leave
+   * behind, and whoever stops it must grant both.
+   */
+  GATEWAY_DRAIN_SECONDS: z.coerce.number().min(0).max(3_600).default(8),
   /** How many proxies of ours stand in front and append to X-Forwarded-For. 0: the header is not believed. */
   TRUSTED_PROXY_HOPS: z.coerce.number().int().min(0).max(8).default(0),
   GATEWAY_KEY_CACHE_MAX: z.coerce.number().int().min(1_000).default(200_000),

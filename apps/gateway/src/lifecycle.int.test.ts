@@ -141,7 +141,7 @@ describe("stopping", () => {
 
   it("records a call that it had to cut off", async () => {
     const caller = await lab.createAccount();
-    const gateway = await lab.startGateway({}, { drainCallsMs: 100 });
+    const gateway = await lab.startGateway({ GATEWAY_DRAIN_SECONDS: 0.1 });
     const name = lab.upstream.script((_, response) => response.write("an endless stream"));
     const request = sendRequest(`${gateway.url}/v1/lab/get/${name}`, {
       headers: { authorization: `Bearer ${caller.key}` },
@@ -152,6 +152,22 @@ describe("stopping", () => {
     expect(gateway.failures).toEqual([]);
     expect(await lab.callsOf(caller)).toMatchObject([{ outcome: "charged", status: 200, chargedMicros: PRICE }]);
     expect(await lab.walletOf(caller)).toEqual({ used: PRICE, held: 0 });
+  });
+
+  it("waits for calls in flight as long as it is told to, and no longer", async () => {
+    const caller = await lab.createAccount();
+    const gateway = await lab.startGateway({ GATEWAY_DRAIN_SECONDS: 1 });
+    const name = lab.upstream.script((_, response) => {
+      response.write("begun ");
+      setTimeout(() => response.end("done"), 500);
+    });
+    const endless = lab.upstream.script((_, response) => response.write("an endless stream"));
+    const answers = [name, endless].map((each) => call(`${gateway.url}/v1/lab/get/${each}`, { key: caller.key }));
+    await expect.poll(() => lab.upstream.requestsOf(name).length + lab.upstream.requestsOf(endless).length).toBe(2);
+    const startedAt = performance.now();
+    await gateway.stop();
+    expect(performance.now() - startedAt).toBeLessThan(6_000);
+    expect((await Promise.all(answers)).map((answer) => answer.isBroken)).toEqual([false, true]);
   });
 
   it("comes to an end although no server of ours answers", async () => {

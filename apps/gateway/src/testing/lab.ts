@@ -186,7 +186,6 @@ export class Lab {
     overrides: Partial<GatewayEnv> = {},
     options: {
       readonly logger?: Logger;
-      readonly drainCallsMs?: number;
       readonly stallMs?: number;
       readonly clock?: Clock;
     } = {},
@@ -214,6 +213,7 @@ export class Lab {
         FREE_CALL_OVER_CAP_PRICE_MICROS: 1,
         GATEWAY_UPSTREAM_CONNECTIONS: 64,
         TRUSTED_PROXY_HOPS: 0,
+        GATEWAY_DRAIN_SECONDS: 8,
         GATEWAY_KEY_CACHE_MAX: 1_000,
         ...overrides,
       },
@@ -221,7 +221,6 @@ export class Lab {
       etcdNamespace,
       logger: options.logger ?? silentLogger,
       onFatal: (error) => failures.push(error),
-      ...(options.drainCallsMs === undefined ? {} : { drainCallsMs: options.drainCallsMs }),
       ...(options.stallMs === undefined ? {} : { stallMs: options.stallMs }),
     });
     let stopping: Promise<void> | undefined;
