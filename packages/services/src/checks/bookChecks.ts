@@ -1,5 +1,6 @@
 import type { SQL } from "drizzle-orm";
 import { sql } from "drizzle-orm";
+import { usedChecks } from "./usedChecks.ts";
 
 /**
  * What must be equal, each as a statement that returns the places where it is not: (subject, left_amount, right_amount).
@@ -80,6 +81,7 @@ export const BOOK_CHECKS = [
       where h.id is null or h.closed_at < ${new Date(now.getTime() - CLOSING_MS).toISOString()}::timestamptz
       group by l.budget_id having sum(l.granted - l.settled - l.returned) <> 0`,
   },
+  ...usedChecks(comparedFrom),
   {
     name: "grants_remaining",
     claim: "What remains of an account's grants is its posted balance, or zero when that is below zero",

@@ -7,7 +7,14 @@ import { createServiceFixture, insertProject, SYSTEM } from "../../test/serviceF
 import { makeCalls, micros } from "../../test/usageFixture.ts";
 import { creditWallet, settleAccount } from "../balance/index.ts";
 import { closePeriods } from "../billing/index.ts";
-import { walletBudgetId } from "../budgets/index.ts";
+import {
+  endpointFreeBudgetId,
+  keyCapBudgetId,
+  projectCapBudgetId,
+  testCallsBudgetId,
+  tierFreeBudgetId,
+  walletBudgetId,
+} from "../budgets/index.ts";
 import { BOOK_CHECKS, checkBooks } from "./index.ts";
 
 let fixture: ServiceFixture;
@@ -40,6 +47,7 @@ beforeAll(async () => {
   fixture.clock.set(at);
   await closePeriods({ ctx, input: { billingAccountIds: [account.billingAccountId], at: at.toISOString() } });
   await makeCalls(fixture, [{ ...call, at }]);
+  await drawOnQuotas(at);
   await ctx.database.sql`
     insert into budget_holders (id, created_at, expires_at, closed_at) values ('gw_closed.0', ${at}, ${at}, '2026-01-15')`;
   await ctx.database.sql`
@@ -47,6 +55,42 @@ beforeAll(async () => {
     values (${walletBudgetId(account.billingAccountId)}, 'gw_closed.0', 0, 0, 0, ${at})`;
 });
 afterAll(() => fixture.close());
+
+/** A call out of every quota, and one under two caps. */
+async function drawOnQuotas(at: Date): Promise<void> {
+  const { billingAccountId, projectId } = account;
+  const keyId = newId("key");
+  const key = { id: keyId, rootKeyId: keyId, projectId, name: "k", hash: keyId, start: "tgl_live_000", scopes: ["*"] };
+  const state = { mode: "live", status: "active", createdBy: "test", createdAt: at, updatedAt: at } as const;
+  await fixture
+    .as()
+    .db.insert(schema.keys)
+    .values({ ...key, ...state });
+  const call = { ...account, keyId, endpointId: "ep_00000001", at, chargedMicros: micros(0n) };
+  const ids = {
+    tier_free: tierFreeBudgetId(billingAccountId, "2026-01"),
+    endpoint_free: endpointFreeBudgetId(billingAccountId, "ep_00000001", "2026-01"),
+    test_calls: testCallsBudgetId(projectId, "2026-01-16"),
+    project_cap: projectCapBudgetId(projectId, "2026-01"),
+    key_cap: keyCapBudgetId(keyId, "2026-01"),
+  };
+  for (const [kind, id] of Object.entries(ids)) {
+    // A cap begins with what the month has cost so far: two calls.
+    const used = kind === "project_cap" ? 20 : 0;
+    await fixture.as().database.sql`
+      insert into budgets (id, kind, billing_account_id, limit_amount, used, created_at, updated_at)
+      values (${id}, ${kind}, ${billingAccountId}, 1000, ${used}, ${at}, ${at})`;
+  }
+  const caps = [walletBudgetId(billingAccountId), ids.project_cap, ids.key_cap];
+  await makeCalls(fixture, [
+    { ...call, outcome: "free", draws: `${ids.tier_free}=1` },
+    { ...call, outcome: "quota", draws: `${ids.endpoint_free}=1` },
+    { ...call, mode: "test", outcome: "test", draws: `${ids.test_calls}=1` },
+    { ...call, chargedMicros: micros(7n), draws: caps.map((id) => `${id}=7`).join(",") },
+    // Failed, and so out of no quota.
+    { ...call, outcome: "failed", status: 502 },
+  ]);
+}
 
 test("books that the product wrote balance, by every check", async () => {
   const results = await checkBooks({ ctx: fixture.as(SYSTEM) });
@@ -68,6 +112,11 @@ const WRONGS: Record<(typeof BOOK_CHECKS)[number]["name"], (delta: number) => st
     `update budgets set held = held + ${delta} where kind = 'wallet'`,
     `update budget_leases set granted = granted + ${delta} where holder_id = 'gw_closed.0'`,
   ],
+  tier_free_used: (delta) => [`update budgets set used = used + ${delta} where kind = 'tier_free'`],
+  endpoint_free_used: (delta) => [`update budgets set used = used - ${delta} where kind = 'endpoint_free'`],
+  test_calls_used: (delta) => [`update budgets set used = used + ${delta} where kind = 'test_calls'`],
+  project_cap_used: (delta) => [`update budgets set used = used + ${delta} where kind = 'project_cap'`],
+  key_cap_used: (delta) => [`update budgets set used = used + ${delta} where kind = 'key_cap'`],
   grants_remaining: (delta) => [`update grants set remaining_micros = remaining_micros - ${delta}`],
   grants_consumed: (delta) => [`update grant_consumptions set amount_micros = amount_micros + ${delta}`],
   usage_accrued: (delta) => [
@@ -106,6 +155,36 @@ test.each(BOOK_CHECKS.map((check) => check.name))("%s sees a single micro that i
   } finally {
     await run(-1);
   }
+});
+
+test("a call in the instant in which a period ends is of either, and a change of the time zone is no difference", async () => {
+  const ctx = fixture.as(SYSTEM);
+  const { id: projectId, billingAccountId } = await insertProject(fixture);
+  const call = {
+    projectId,
+    billingAccountId,
+    endpointId: "ep_00000001",
+    chargedMicros: micros(0n),
+    mode: "test" as const,
+  };
+  const day = testCallsBudgetId(projectId, "2026-01-15");
+  const make = (at: string) => makeCalls(fixture, [{ ...call, at: new Date(at), outcome: "test", draws: `${day}=1` }]);
+  await ctx.database.sql`
+    insert into budgets (id, kind, billing_account_id, limit_amount, created_at, updated_at)
+    values (${day}, 'test_calls', ${billingAccountId}, 1000, now(), now())`;
+  const differences = async () =>
+    (await checkBooks({ ctx })).find((result) => result.check === "test_calls_used")?.differences;
+  await make("2026-01-15T12:00:00Z");
+  await make("2026-01-16T00:00:00.001Z");
+  await make("2026-01-14T23:59:59.999Z");
+  expect(await differences()).toEqual([]);
+  await make("2026-01-16T00:30:00Z");
+  expect(await differences()).toEqual([{ subject: day, left: "4", right: "3" }]);
+  await ctx.db
+    .update(schema.billingAccounts)
+    .set({ timeZone: "Europe/London", updatedAt: new Date("2026-01-15T13:00:00Z") })
+    .where(eq(schema.billingAccounts.id, billingAccountId));
+  expect(await differences()).toEqual([]);
 });
 
 test("the checks are for operators and services", async () => {
