@@ -261,6 +261,7 @@ export async function createGateway(options: {
     await drained;
     clearInterval(closingIdle);
     server.closeAllConnections();
+    sockets.destroy();
     isCallsEnded = true;
     while (metrics.inFlight > 0 || !spool.isSettled) await sleep(CLOSE_IDLE_MS);
     await Promise.race([budgets.drain(), sleep(2_000)]);

@@ -37,7 +37,10 @@ export function handleUpgrade(
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
+  gateway.sockets.beginHandshake(socket);
+  response.on("close", () => gateway.sockets.endHandshake(socket));
   response.on("finish", () => {
+    gateway.sockets.endHandshake(socket);
     if (response.statusCode !== 101) endGently(socket);
   });
   const url = request.url ?? "/";

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { Gateway } from "../gateway.ts";
 import type { OpenedSocket } from "./openedSocket.ts";
 import { CLOSE_CODES } from "./openedSocket.ts";
@@ -13,12 +14,23 @@ const DRAIN_POLL_MS = 25;
 /** Every open WebSocket of this gateway. One timer looks after all of them: an idle socket costs its two connections. */
 export class SocketRegistry {
   readonly #groups = new Map<string, SocketGroup>();
+  /** Clients whose handshake is not answered. The HTTP server has let go of their connections already. */
+  readonly #handshakes = new Set<Socket>();
   #timer: NodeJS.Timeout | undefined;
   #size = 0;
   #isDraining = false;
 
   get size(): number {
     return this.#size;
+  }
+
+  beginHandshake(client: Socket): void {
+    this.#handshakes.add(client);
+  }
+
+  /** It was answered, or given up. */
+  endHandshake(client: Socket): void {
+    this.#handshakes.delete(client);
   }
 
   /** Begins to relay. @param opened both ends, after the handshake */
@@ -61,6 +73,13 @@ export class SocketRegistry {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
     }
     for (const relay of this.#relays()) relay.close(CLOSE_CODES.goingAway, "draining");
+    for (const relay of this.#relays()) relay.destroy();
+    clearInterval(this.#timer);
+  }
+
+  /** Ends at once what is still there when a drain may take no longer: handshakes, and what they opened meanwhile. */
+  destroy(): void {
+    for (const client of this.#handshakes) client.destroy();
     for (const relay of this.#relays()) relay.destroy();
     clearInterval(this.#timer);
   }

@@ -1,7 +1,9 @@
 import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { connect } from "node:net";
 import { hashKey } from "@tollgate/services/keys";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { call, sendRaw } from "../testing/client.ts";
 import type { LabAccount } from "../testing/lab.ts";
 import { Lab, PRICE } from "../testing/lab.ts";
@@ -447,5 +449,41 @@ describe("a gateway that stops", () => {
     await stopped;
     expect((await lab.callsOf(caller)).map((one) => one.status).sort()).toEqual([101, 101, 200]);
     expect(await lab.walletOf(caller)).toEqual({ used: 3 * PRICE, held: 0 });
+  });
+
+  it("does not wait longer for a handshake under way than for any other call", async () => {
+    const caller = await lab.createAccount();
+    const silent = createServer();
+    let asked = 0;
+    silent.on("upgrade", (_, socket) => {
+      asked += 1;
+      socket.on("error", () => undefined);
+    });
+    silent.listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    onTestFinished(() => void silent.close());
+    await lab.publish(
+      "silent",
+      [{ name: "feed", path: "/feed", timeoutMs: 60_000 }],
+      [`http://127.0.0.1:${(silent.address() as AddressInfo).port}`],
+    );
+    const gateway = await lab.startGateway({ GATEWAY_DRAIN_SECONDS: 0.2 });
+    const handshake = [
+      "GET /v1/silent/feed HTTP/1.1",
+      "Host: gateway",
+      `Authorization: Bearer ${caller.key}`,
+      "Connection: Upgrade",
+      "Upgrade: websocket",
+      "Sec-WebSocket-Version: 13",
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    const answered = sendRaw(gateway.port, `${handshake.join("\r\n")}\r\n\r\n`);
+    await expect.poll(() => asked).toBe(1);
+    const startedAt = performance.now();
+    await gateway.stop();
+    expect(performance.now() - startedAt).toBeLessThan(8_000);
+    expect(await answered).toBe("");
+    expect(await lab.callsOf(caller)).toMatchObject([{ outcome: "failed", status: 499, chargedMicros: 0 }]);
+    expect(await lab.walletOf(caller)).toEqual({ used: 0, held: 0 });
   });
 });
