@@ -220,6 +220,26 @@ describe("instances", () => {
     expect(answers.slice(10).map(({ status }) => status)).toEqual(new Array(10).fill(200));
   });
 
+  it.each(["DELETE", "PUT"])(
+    "that refuse connections are passed over by %s without a body, which is not repeated once it has gone out",
+    async (method) => {
+      const api = `idempotent-${method.toLowerCase()}`;
+      // An address of its own, so that nobody else's failures have set it aside.
+      const refusing = `http://127.0.0.1:${method === "PUT" ? 2 : 3}`;
+      await lab.publish(api, [{ name: "item", method }], [refusing, lab.upstream.url]);
+      lab.announce("catalog.published", { apiId: "", name: api });
+      const statusOf = async (name: string): Promise<number> =>
+        (await call(`${url}/v1/${api}/item/${name}`, { method, key: account.key })).status;
+      await expect.poll(() => statusOf("none")).not.toBe(404);
+      const statuses: number[] = [];
+      for (let index = 0; index < 10; index += 1) statuses.push(await statusOf(script));
+      expect(statuses).toEqual(new Array(10).fill(200));
+      const breaking = lab.upstream.script((request) => request.socket.destroy());
+      expect(await statusOf(breaking)).toBe(502);
+      expect(lab.upstream.requestsOf(breaking)).toHaveLength(1);
+    },
+  );
+
   it("that cannot be reached are given up after a second", async () => {
     const startedAt = performance.now();
     const answer = await call(`${url}/v1/far/get/${script}`, { key: account.key });

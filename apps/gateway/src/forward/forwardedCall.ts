@@ -310,10 +310,15 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
     else this.#fail(REFUSALS.unreachable);
   }
 
-  /** Once, on another instance if there is one, for methods that may be repeated and have no body to send again. */
+  /**
+   * Once, on another instance if there is one, for methods that may be repeated and have no body to send again. What changes
+   * something only if nothing of it has gone out.
+   */
   #mayRetry(): boolean {
     const { method } = this.#request;
-    return this.#tries === 1 && this.#body === null && (method === "GET" || method === "HEAD" || method === "OPTIONS");
+    if (this.#tries !== 1 || this.#body !== null) return false;
+    if (method === "GET" || method === "HEAD" || method === "OPTIONS") return true;
+    return (method === "PUT" || method === "DELETE") && this.#abort === undefined;
   }
 
   #leaveTarget(): void {
