@@ -131,7 +131,7 @@ test.each([
     const id = `${type} ${Buffer.from(body).toString("hex", 0, 8)}`;
     const ce = { "ce-specversion": "1.0", "ce-id": encodeURIComponent(id), "ce-source": "/s", "ce-type": "bodies" };
     expect(await send(type, body, ce)).toMatchObject({ status: 200, body: { status: "accepted" } });
-    const [row] = await api.database.sql`select event from usage_events where event_id = ${id}`;
+    const [row] = await api.database.sql`select event::jsonb from reported_events where event::jsonb ->> 'id' = ${id}`;
     const expected = { specversion: "1.0", id, source: "/s", type: "bodies", datacontenttype: type, ...kept };
     expect(row?.["event"]).toEqual(expected);
     expect(isCloudEvent(row?.["event"]), JSON.stringify(isCloudEvent.errors)).toBe(true);
@@ -176,7 +176,8 @@ test("a header's value is unquoted and decoded as the binding says, and refused 
   const ce = { "ce-specversion": "1.0", "ce-source": "/s", "ce-type": "quoted" };
   const eventOf = async (id: string, subject: string) => {
     expect(await send(undefined, "", { ...ce, "ce-id": id, "ce-subject": subject })).toMatchObject({ status: 200 });
-    const [row] = await api.database.sql`select event from usage_events where event_id = ${id} and type = 'quoted'`;
+    const [row] = await api.database
+      .sql`select event::jsonb from reported_events where type = 'quoted' and event::jsonb ->> 'id' = ${id}`;
     return row?.["event"] as unknown;
   };
   expect(await eventOf("1", '"Euro \\"%E2%82%AC\\" 100%"')).toMatchObject({ subject: 'Euro "\u20ac" 100%' });

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { constants, setPriority } from "node:os";
+import { familyOf } from "./family.ts";
 
 const LOWEST = constants.priority.PRIORITY_LOW;
 
@@ -9,14 +10,7 @@ const LOWEST = constants.priority.PRIORITY_LOW;
  */
 export function moveToBackground(pids: readonly number[]): void {
   if (process.platform !== "linux") return;
-  const childrenOf = new Map<number, number[]>();
-  for (const name of readdirSync("/proc")) {
-    const parent = readParent(Number(name));
-    if (parent !== undefined) childrenOf.set(parent, [...(childrenOf.get(parent) ?? []), Number(name)]);
-  }
-  for (const waiting = [...pids]; waiting.length > 0; ) {
-    const pid = waiting.pop() ?? 0;
-    waiting.push(...(childrenOf.get(pid) ?? []));
+  for (const pid of familyOf(pids)) {
     for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), LOWEST);
     lowerGroup(pid);
   }
@@ -28,16 +22,5 @@ function lowerGroup(pid: number): void {
     writeFileSync(`/proc/${pid}/autogroup`, `${LOWEST}`);
   } catch {
     // It does not group them.
-  }
-}
-
-function readParent(pid: number): number | undefined {
-  if (!Number.isInteger(pid)) return undefined;
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-  } catch {
-    // It has ended meanwhile.
-    return undefined;
   }
 }

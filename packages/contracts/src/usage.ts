@@ -175,7 +175,6 @@ export const EVENTS_MAX = 1_000;
 /** Of one event as JSON. The specification wants 64 KiB to pass everywhere. */
 export const EVENT_CHARACTERS_MAX = 65_536;
 
-// Together they are the key of an index, whose entries have at most 2,704 bytes: three for each of these characters.
 const SOURCE_CHARACTERS_MAX = 600;
 const ID_CHARACTERS_MAX = 250;
 

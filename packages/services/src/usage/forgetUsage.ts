@@ -76,7 +76,7 @@ async function forgetEvents(ctx: ServiceContext, before: Date): Promise<number> 
   let place = { projectId: "", type: "" };
   for (;;) {
     const [next] = await sql`
-      select project_id, type from usage_events
+      select project_id, type from reported_events
       where (project_id, type) > (${place.projectId}, ${place.type}) order by project_id, type limit 1`;
     if (next === undefined) return forgotten;
     const { projectId, type } = { projectId: String(next["project_id"]), type: String(next["type"]) };
@@ -84,9 +84,9 @@ async function forgetEvents(ctx: ServiceContext, before: Date): Promise<number> 
     forgotten += await inBatches(
       ctx,
       (sql) => sql`
-        delete from usage_events where project_id = ${projectId} and id in (
-          select id from usage_events where project_id = ${projectId} and type = ${type} and received_at < ${before}
-          order by received_at, id limit ${BATCH})
+        delete from reported_events where key in (
+          select key from reported_events where project_id = ${projectId} and type = ${type} and received_at < ${before}
+          order by received_at, key limit ${BATCH})
         returning 1`,
     );
   }

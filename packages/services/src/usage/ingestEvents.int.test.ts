@@ -29,10 +29,22 @@ const events = (from: number, through: number, more: object = {}) =>
 async function stored(projectId: string): Promise<{ rows: number; counted: number }> {
   const { database } = fixture.as();
   const [row] = await database.sql`
-    select (select count(*) from usage_events where project_id = ${projectId}) as rows,
+    select (select count(*) from reported_events where project_id = ${projectId}) as rows,
       (select coalesce(sum(events), 0) from usage_events_hourly where project_id = ${projectId}) as counted`;
   return { rows: Number(row?.["rows"]), counted: Number(row?.["counted"]) };
 }
+
+test("an event from before the digests is recognised: the migration makes them as the product does", async () => {
+  const { id: projectId } = await insertProject(fixture);
+  const ctx = fixture.as(SYSTEM);
+  const [event] = events(1, 1, { id: "\u00fc 1", source: "/m/\u20ac" });
+  await ingestEvents({ ctx, input: { projectId, events: [event] } });
+  const [row] = await ctx.database.sql`
+    select key, left(right(sha256(convert_to(${projectId} || ' ' || ${"/m/\u20ac"} || ' ' || ${"\u00fc 1"}, 'UTF8'))::text, 64), 32)
+      as migrated
+    from reported_events where project_id = ${projectId}`;
+  expect(row?.["key"]).toBe(row?.["migrated"]);
+});
 
 test("an event is stored and counted once, and answered the second time as the first", async () => {
   const { id: projectId } = await insertProject(fixture);

@@ -1,7 +1,6 @@
 import type { Ingested, ingestInput } from "@tollgate/contracts";
 import type { SqlTransaction } from "@tollgate/db";
 import { withSqlTransaction } from "@tollgate/db";
-import { hourFloor, newId } from "@tollgate/kernel";
 import type { z } from "zod";
 import type { Verb } from "../context.ts";
 import { requireMember, requireService } from "../permissions.ts";
@@ -17,7 +16,7 @@ export async function ingestEvents({ ctx, input }: Verb<z.output<typeof ingestIn
   requireService(ctx);
   await requireMember(ctx, input.projectId, [], { orAdmin: true });
   const now = ctx.clock.now();
-  const { answer, events } = planIngest(input.events, now.getTime());
+  const { answer, events } = planIngest(input.projectId, input.events, now.getTime());
   if (events.length > 0) {
     await withSqlTransaction(ctx.database, (sql) => foldEvents(sql, input.projectId, now, events), {
       isIdempotent: true,
@@ -34,42 +33,24 @@ async function foldEvents(
   now: Date,
   events: readonly PlannedEvent[],
 ): Promise<void> {
-  const inserted = await sql<{ type: string; occurred_at: Date }[]>`
-    insert into usage_events (project_id, source, event_id, id, type, occurred_at, received_at, event)
-    select ${projectId}::text, e.source, e.event_id, e.id, e.type, e.occurred_at, ${now}::timestamptz, e.event::jsonb
-    from unnest(${events.map((event) => event.source)}::text[], ${events.map((event) => event.eventId)}::text[],
-                ${events.map(() => newId("event"))}::text[], ${events.map((event) => event.type)}::text[],
-                ${events.map((event) => new Date(event.occurredAtMs).toISOString())}::timestamptz[],
-                ${events.map((event) => event.json)}::text[]) as e (source, event_id, id, type, occurred_at, event)
-    on conflict (project_id, source, event_id) do nothing
-    returning type, occurred_at`;
-  if (inserted.length === 0) return;
-  const counts = countByHour(inserted);
+  const counts = await sql<{ type: string; hour: Date; events: string }[]>`
+    with inserted as (
+      insert into reported_events (key, project_id, type, occurred_at, received_at, event)
+      select e.key, ${projectId}::text, e.type, e.occurred_at, ${now}::timestamptz, e.event
+      from unnest(${events.map((event) => event.key)}::text[], ${events.map((event) => event.type)}::text[],
+                  ${events.map((event) => new Date(event.occurredAtMs).toISOString())}::timestamptz[],
+                  ${events.map((event) => event.json)}::text[]) as e (key, type, occurred_at, event)
+      on conflict (key) do nothing
+      returning type, occurred_at)
+    select type, date_trunc('hour', occurred_at at time zone 'UTC') at time zone 'UTC' as hour, count(*) as events
+    from inserted
+    group by 1, 2 order by 1, 2`;
+  if (counts.length === 0) return;
   await sql`
     insert into usage_events_hourly as u (project_id, hour, type, events)
     select ${projectId}::text, c.hour, c.type, c.events
-    from unnest(${counts.map((count) => count.hour)}::timestamptz[], ${counts.map((count) => count.type)}::text[],
+    from unnest(${counts.map((count) => count.hour.toISOString())}::timestamptz[],
+                ${counts.map((count) => count.type)}::text[],
                 ${counts.map((count) => count.events)}::int8[]) as c (hour, type, events)
     on conflict (project_id, hour, type) do update set events = u.events + excluded.events`;
-}
-
-interface HourCount {
-  readonly hour: string;
-  readonly type: string;
-  readonly events: number;
-}
-
-function countByHour(rows: readonly { readonly type: string; readonly occurred_at: Date }[]): HourCount[] {
-  const counts = new Map<string, number>();
-  for (const { type, occurred_at } of rows) {
-    const ms = occurred_at.getTime();
-    const key = `${hourFloor(ms).toISOString()} ${type}`;
-    counts.set(key, (counts.get(key) ?? 0) + 1);
-  }
-  return [...counts]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, events]) => {
-      const space = key.indexOf(" ");
-      return { hour: key.slice(0, space), type: key.slice(space + 1), events };
-    });
 }

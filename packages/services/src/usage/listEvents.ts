@@ -6,35 +6,35 @@ import type { Verb } from "../context.ts";
 import { afterCursor, newestFirst, toPage } from "../paging.ts";
 import { requireMember } from "../permissions.ts";
 
-const { usageEvents } = schema;
+const { reportedEvents } = schema;
 
 /** A project's events of one table (their CloudEvents `type`), the last received first. @throws TollgateError UNAUTHORIZED, NOT_FOUND */
 export async function listEvents({ ctx, input }: Verb<z.output<typeof listEventsInput>>): Promise<Page<UsageEvent>> {
   await requireMember(ctx, input.projectId, "usage.listEvents", { orAdmin: true });
   const rows = await ctx.db
     .select()
-    .from(usageEvents)
+    .from(reportedEvents)
     .where(
       and(
-        eq(usageEvents.projectId, input.projectId),
-        eq(usageEvents.type, input.table),
-        afterCursor(usageEvents.receivedAt, usageEvents.id, input.cursor),
+        eq(reportedEvents.projectId, input.projectId),
+        eq(reportedEvents.type, input.table),
+        afterCursor(reportedEvents.receivedAt, reportedEvents.key, input.cursor),
       ),
     )
-    .orderBy(...newestFirst(usageEvents.receivedAt, usageEvents.id))
+    .orderBy(...newestFirst(reportedEvents.receivedAt, reportedEvents.key))
     .limit(input.limit + 1);
   return toPage(
-    rows.map((row) => ({ ...row, createdAt: row.receivedAt })),
+    rows.map((row) => ({ ...row, id: row.key, createdAt: row.receivedAt })),
     input.limit,
     toUsageEvent,
   );
 }
 
-function toUsageEvent(row: typeof usageEvents.$inferSelect): UsageEvent {
-  const event = row.event as CloudEvent;
+function toUsageEvent(row: typeof reportedEvents.$inferSelect): UsageEvent {
+  const event = JSON.parse(row.event) as CloudEvent;
   return {
-    id: row.eventId,
-    source: row.source,
+    id: event.id,
+    source: event.source,
     table: row.type,
     subject: event.subject ?? null,
     occurredAt: row.occurredAt,

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { CloudEvent, Ingested, IngestResult } from "@tollgate/contracts";
 import { cloudEvent, EVENT_CHARACTERS_MAX } from "@tollgate/contracts";
 
@@ -9,8 +10,8 @@ export interface IngestPlan {
 }
 
 export interface PlannedEvent {
-  readonly source: string;
-  readonly eventId: string;
+  /** The same for every repetition of the event, and for no other. */
+  readonly key: string;
   readonly type: string;
   readonly occurredAtMs: number;
   /** The event as JSON. */
@@ -19,25 +20,23 @@ export interface PlannedEvent {
 
 /** Clocks differ; what happens later than that has not happened. */
 const FUTURE_MS_MAX = 3_600_000;
+/** Of a SHA-256 in hexadecimal: 128 bits, which no two events share by chance. */
+const KEY_CHARACTERS = 32;
 
 /** Every event is judged by itself, so that a bad one never stands in the way of the others. */
-export function planIngest(events: readonly unknown[], nowMs: number): IngestPlan {
+export function planIngest(projectId: string, events: readonly unknown[], nowMs: number): IngestPlan {
   const results: IngestResult[] = [];
   const planned = new Map<string, PlannedEvent>();
   for (const raw of events) {
-    const judged = judgeEvent(raw, nowMs);
-    results.push(judged.result);
-    // A key of both, written so that no pair of texts looks like another pair.
-    if (judged.event !== undefined) {
-      const key = JSON.stringify([judged.event.source, judged.event.eventId]);
-      if (!planned.has(key)) planned.set(key, judged.event);
-    }
+    const { result, event } = judgeEvent(projectId, raw, nowMs);
+    results.push(result);
+    if (event !== undefined && !planned.has(event.key)) planned.set(event.key, event);
   }
   const rejected = results.filter(({ status }) => status === "rejected").length;
-  const sorted = [...planned].sort(([a], [b]) => (a < b ? -1 : 1));
+  const sorted = [...planned.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
   return {
     answer: { results, accepted: results.length - rejected, rejected },
-    events: sorted.map(([, event]) => event),
+    events: sorted,
   };
 }
 
@@ -46,7 +45,7 @@ interface Judged {
   readonly event?: PlannedEvent;
 }
 
-function judgeEvent(raw: unknown, nowMs: number): Judged {
+function judgeEvent(projectId: string, raw: unknown, nowMs: number): Judged {
   const parsed = cloudEvent.safeParse(raw);
   if (!parsed.success) {
     return rejected(
@@ -69,9 +68,13 @@ function judgeEvent(raw: unknown, nowMs: number): Judged {
   const { source, id, type } = event;
   return {
     result: { source, id, status: "accepted" },
-    event: { source, eventId: id, type, occurredAtMs, json },
+    event: { key: eventKey(projectId, source, id), type, occurredAtMs, json },
   };
 }
+
+/** Neither a project's id nor a source has a space, so no two pairs are written alike. */
+const eventKey = (projectId: string, source: string, id: string): string =>
+  hash("sha256", `${projectId} ${source} ${id}`, "hex").slice(0, KEY_CHARACTERS);
 
 /** The typed client may send bigints, which JSON has not: they become decimal text, as amounts do everywhere. */
 function toJson(event: CloudEvent): string {

@@ -35,7 +35,7 @@ async function counts(projectId: string) {
   const [row] = await system().database.sql`
     select (select count(*) from calls where project_id = ${projectId}) as calls,
       (select coalesce(sum(calls), 0) from usage_hourly where project_id = ${projectId}) as hourly,
-      (select count(*) from usage_events where project_id = ${projectId}) as events,
+      (select count(*) from reported_events where project_id = ${projectId}) as events,
       (select coalesce(sum(events), 0) from usage_events_hourly where project_id = ${projectId}) as counted`;
   return Object.fromEntries(Object.entries(row ?? {}).map(([name, value]) => [name, Number(value)]));
 }

@@ -1,5 +1,5 @@
 import { schema } from "@tollgate/db";
-import { and, count, inArray } from "drizzle-orm";
+import { count, inArray } from "drizzle-orm";
 import type { ServiceContext } from "../../context.ts";
 import type { CustomerRow } from "../internal.ts";
 import { findOwnedAlone } from "../ownedAlone.ts";
@@ -23,15 +23,15 @@ export async function eraseUsage(ctx: ServiceContext, customer: CustomerRow): Pr
 const BATCH = 5_000;
 
 async function deleteEvents(ctx: ServiceContext, projectIds: readonly string[]): Promise<number> {
-  const { usageEvents } = schema;
-  const isTheirs = inArray(usageEvents.projectId, [...projectIds]);
+  const { reportedEvents } = schema;
+  const isTheirs = inArray(reportedEvents.projectId, [...projectIds]);
   let deleted = 0;
   for (let batch = BATCH; batch === BATCH; deleted += batch) {
-    const some = ctx.db.select({ id: usageEvents.id }).from(usageEvents).where(isTheirs).limit(BATCH);
+    const some = ctx.db.select({ key: reportedEvents.key }).from(reportedEvents).where(isTheirs).limit(BATCH);
     const rows = await ctx.db
-      .delete(usageEvents)
-      .where(and(isTheirs, inArray(usageEvents.id, some)))
-      .returning({ id: usageEvents.id });
+      .delete(reportedEvents)
+      .where(inArray(reportedEvents.key, some))
+      .returning({ key: reportedEvents.key });
     batch = rows.length;
   }
   return deleted;
