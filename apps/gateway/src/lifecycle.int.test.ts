@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { call, problemCode } from "./testing/client.ts";
 import type { LabAccount } from "./testing/lab.ts";
 import { Lab, PRICE } from "./testing/lab.ts";
+import { Line } from "./testing/line.ts";
 
 /** Starting and stopping: nothing that was answered is lost, and nothing is counted twice. */
 const DEAD_PID = 4_194_303;
@@ -237,6 +238,32 @@ describe("without dependencies", () => {
   });
 
   it("goes on serving a warm key while Redis is away, and folds the calls when it is back", async () => {
+    const caller = await lab.createAccount();
+    const line = await Line.lay(lab.namespace.redisUrl);
+    const gateway = await lab.startGateway({ REDIS_URL: line.url });
+    const callOften = async (calls: number): Promise<void> => {
+      for (let made = 0; made < calls; made += 1) {
+        expect((await call(`${gateway.url}/v1/lab/get/${script}`, { key: caller.key })).status).toBe(200);
+      }
+    };
+    const counted = () => lab.callsOf(caller);
+    await callOften(1);
+    await expect.poll(counted, { timeout: 10_000 }).toHaveLength(1);
+    line.cut();
+    await expect.poll(async () => (await call(`${gateway.url}/readyz`)).body.toString()).toContain('"rates":"alone"');
+    await callOften(5);
+    const metrics = async () => (await call(`${gateway.url}/metrics`)).body.toString();
+    expect(await metrics()).toMatch(/^tollgate_gateway_spool_unfolded 5$/m);
+    expect(await counted()).toHaveLength(1);
+    expect(await lab.walletOf(caller)).toMatchObject({ used: PRICE });
+    line.mend();
+    await expect.poll(counted, { timeout: 10_000 }).toHaveLength(6);
+    expect(await lab.walletOf(caller)).toMatchObject({ used: 6 * PRICE });
+    await gateway.stop();
+    line.close();
+  });
+
+  it("goes on while nobody folds, and has the calls folded when somebody does", async () => {
     const caller = await lab.createAccount();
     const gateway = await lab.startGateway();
     await lab.stopFolding();
