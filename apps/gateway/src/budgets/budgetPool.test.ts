@@ -423,4 +423,17 @@ describe("one gateway's slices", () => {
     pool.clearExhausted("ba_1");
     expect(slice.isExhausted(100, clock.nowMs())).toBe(false);
   });
+
+  it("forgets the budgets of past months, and neither the wallet nor what is used", async () => {
+    const { pool } = scriptedPool({ id: "gw_1.0" });
+    const march = pool.slice("tier_free:2026-03", "tier_free", "ba_1");
+    expect(pool.size).toBe(2);
+    for (let day = 0; day < 50; day += 1) {
+      vi.setSystemTime(Date.now() + 86_400_000);
+      await vi.advanceTimersByTimeAsync(250);
+      if (day === 25) pool.slice("tier_free:2026-04", "tier_free", "ba_1");
+    }
+    expect(pool.size).toBe(2);
+    expect(pool.slice("tier_free:2026-03", "tier_free", "ba_1")).not.toBe(march);
+  });
 });

@@ -36,6 +36,9 @@ const TICK_MS = 250;
 const WAIT_MAX_MS = 3_000;
 const BUDGETS_PER_REQUEST = 100;
 const SLICES_PER_TICK = 5_000;
+const FORGET_EVERY_MS = 86_400_000;
+/** Longer than any period of a budget that has one, and its calls. */
+const PAST_MS = 40 * 86_400_000;
 
 export class BudgetPool {
   readonly #options: BudgetPoolOptions;
@@ -54,11 +57,18 @@ export class BudgetPool {
   #heldBy: string | undefined;
   #isScheduled = false;
   #asking = 0;
+  #forgotAtMs: number;
 
   constructor(options: BudgetPoolOptions) {
     this.#options = options;
+    this.#forgotAtMs = options.clock.nowMs();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#timer.unref();
+  }
+
+  /** How many budgets are known. */
+  get size(): number {
+    return this.#slices.size;
   }
 
   /** Whether what is held may be spent: the run that holds it is known to be alive. */
@@ -74,6 +84,7 @@ export class BudgetPool {
       return existing;
     }
     const slice = new BudgetSlice(id, kind, billingAccountId, believedLimit);
+    slice.madeAtMs = this.#options.clock.nowMs();
     this.#slices.set(id, slice);
     const ofAccount = this.#byAccount.get(billingAccountId);
     if (ofAccount === undefined) this.#byAccount.set(billingAccountId, [slice]);
@@ -321,6 +332,10 @@ export class BudgetPool {
 
   #tick(): void {
     const nowMs = this.#options.clock.nowMs();
+    if (nowMs - this.#forgotAtMs >= FORGET_EVERY_MS) {
+      this.#forgotAtMs = nowMs;
+      this.#forgetPast(nowMs - PAST_MS);
+    }
     for (const slice of this.#waited) {
       if (slice.waiters.length > 0) rejectOverdue(slice, nowMs - WAIT_MAX_MS);
       if (slice.waiters.length === 0) this.#waited.delete(slice);
@@ -333,6 +348,21 @@ export class BudgetPool {
         return;
       }
       this.#sweepSlice(slice, nowMs);
+    }
+  }
+
+  /**
+   * Every month and day brings new budgets, and nobody calls on those of the last. A wallet stays: were it made anew, all
+   * that this run was ever granted would look like a grant of now.
+   */
+  #forgetPast(beforeMs: number): void {
+    for (const slice of this.#slices.values()) {
+      if (slice.kind === "wallet" || Math.max(slice.madeAtMs, slice.takenAtMs, slice.askedAtMs) >= beforeMs) continue;
+      if (this.#holding.has(slice) || this.#waited.has(slice) || this.#needy.has(slice) || slice.isAsking) continue;
+      this.#slices.delete(slice.id);
+      const others = this.#byAccount.get(slice.billingAccountId)?.filter((other) => other !== slice) ?? [];
+      if (others.length === 0) this.#byAccount.delete(slice.billingAccountId);
+      else this.#byAccount.set(slice.billingAccountId, others);
     }
   }
 

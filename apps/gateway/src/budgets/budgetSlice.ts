@@ -30,6 +30,7 @@ export class BudgetSlice {
   taken = 0;
   /** The last amount that was taken: what is kept in reserve is a multiple of it. */
   takenAmount = 0;
+  madeAtMs = 0;
   askedAtMs = 0;
   takenAtMs = 0;
   /** Until then the budget is known not to cover {@link exhaustedAmount}. */
