@@ -93,7 +93,7 @@ async function askThenForward(arrival: Arrival, route: Route, ticket: RateTicket
 
 function forwardOrRefuse(arrival: Arrival, route: Route, ticket: RateTicket, decision: Reservation | Refusal): void {
   if ("slices" in decision) {
-    new ForwardedCall(arrival, route, decision).start();
+    new ForwardedCall(arrival, route, decision, ticket).start();
     return;
   }
   // The rate limits had counted it: a denied call does not use them up.

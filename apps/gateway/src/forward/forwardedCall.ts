@@ -13,6 +13,7 @@ import type { RoutedApi, RoutedEndpoint } from "../catalogue/catalogueCache.ts";
 import type { Gateway } from "../gateway.ts";
 import type { Caller, UpstreamToken } from "../identity/caller.ts";
 import { callerAddress } from "../identity/callerAddress.ts";
+import type { RateTicket } from "../limits/callLimits.ts";
 import { protocolWithout } from "../sockets/handshake.ts";
 import type { SpoolWaiter } from "../spool/spool.ts";
 import { BodyMeter } from "./bodyMeter.ts";
@@ -65,6 +66,7 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
   readonly #caller: Caller;
   readonly #route: Route;
   readonly #reservation: Reservation;
+  readonly #ticket: RateTicket;
   readonly #holderId: string;
   readonly #startedAtMs: number;
   readonly #startedTick = performance.now();
@@ -91,7 +93,9 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
   /** The upstream's end of a WebSocket that it has taken. */
   #upstreamSocket: Socket | undefined;
 
-  constructor({ gateway, request, response }: Arrival, route: Route, reservation: Reservation) {
+  constructor(arrival: Arrival, route: Route, reservation: Reservation, ticket: RateTicket) {
+    const { gateway, request, response } = arrival;
+    this.#ticket = ticket;
     this.#gateway = gateway;
     this.#request = request;
     this.#response = response;
@@ -553,6 +557,8 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
     this.#failure = refusal;
     this.#chargedMicros = 0;
     this.#giveBack(this.#reservation.amount);
+    // It was not passed on: a call that is refused does not use its rate limits up.
+    if (this.#tries === 0 || refusal === REFUSALS.badPath) this.#ticket.giveBack();
     const { status } = ERROR_CODES[refusal.code];
     if (status >= 500) {
       this.#record(status);
