@@ -64,7 +64,7 @@ export function watchPrefix(options: PrefixWatchOptions): PrefixWatch {
     const isReconnect = hasState;
     handle("onState", () => options.handlers.onState(listed.kvs.map(options.toEntry), { isReconnect }));
     hasState = true;
-    await follow(options, String(BigInt(listed.header.revision) + 1n), abort.signal, handle, onFollowing);
+    await follow(options, BigInt(listed.header.revision), abort.signal, handle, onFollowing);
   };
 
   const run = async (): Promise<void> => {
@@ -94,10 +94,10 @@ export function watchPrefix(options: PrefixWatchOptions): PrefixWatch {
   };
 }
 
-/** Follows changes from a revision; returns when aborted and throws when the stream breaks or etcd cancels it. */
+/** Follows changes after a revision; returns when aborted and throws when the stream breaks or etcd cancels it. */
 async function follow(
   options: PrefixWatchOptions,
-  startRevision: string,
+  listedRevision: bigint,
   signal: AbortSignal,
   handle: (name: string, run: () => void) => void,
   onFollowing: () => void,
@@ -117,9 +117,8 @@ async function follow(
         if (signal.aborted) return;
         if (response.canceled) return reject(new Error(`etcd cancelled the watch: ${cancelReason(response)}`));
         if (response.created) {
-          // A store that was emptied after the list counts from the start and would be silent until it gets to where we were.
-          if (BigInt(response.header.revision) + 1n < BigInt(startRevision)) {
-            return reject(new Error("etcd lost its data since it was listed"));
+          if (BigInt(response.header.revision) < listedRevision) {
+            assertNotEmptied(options, listedRevision).catch(reject);
           }
           clearTimeout(createTimer);
           onFollowing();
@@ -130,7 +129,7 @@ async function follow(
           else handle("onDelete", () => options.handlers.onDelete(entry.key));
         }
       });
-      stream.write({ create_request: { ...prefixRange(options.prefix), start_revision: startRevision } });
+      stream.write({ create_request: { ...prefixRange(options.prefix), start_revision: String(listedRevision + 1n) } });
     });
   } finally {
     clearTimeout(createTimer);
@@ -141,6 +140,16 @@ async function follow(
     stream.end();
     stream.cancel();
   }
+}
+
+/**
+ * A watch may be served by a member that has yet to catch up with what was listed, which it soon does. A store that was
+ * emptied after the list counts from the start, and would be silent until it gets to where it was: the list, which asks the
+ * whole cluster, tells them apart. @throws Error
+ */
+async function assertNotEmptied(options: PrefixWatchOptions, listedRevision: bigint): Promise<void> {
+  const { header } = await options.connection.kv.range({ ...prefixRange(options.prefix), limit: 1 });
+  if (BigInt(header.revision) < listedRevision) throw new Error("etcd lost its data since it was listed");
 }
 
 function cancelReason(response: IWatchResponse): string {
