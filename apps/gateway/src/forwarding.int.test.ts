@@ -72,6 +72,16 @@ describe("the answer", () => {
     expect(recorded?.id).toBe(answer.headers["tollgate-call-id"]);
   });
 
+  it("says what is left of the account's credit, after what the call cost", async () => {
+    const caller = await lab.createAccount({ creditMicros: 5 * PRICE });
+    const name = lab.upstream.script((_, response) => response.end("served"));
+    const left: (string | string[] | undefined)[] = [];
+    for (let index = 0; index < 5; index += 1) {
+      left.push((await call(`${url}/v1/lab/get/${name}`, { key: caller.key })).headers["tollgate-balance"]);
+    }
+    expect(left).toEqual([4, 3, 2, 1, 0].map((calls) => String(calls * PRICE)));
+  });
+
   it("passes a chunked body whole", async () => {
     const name = lab.upstream.script((_, response) => {
       response.write("first ");

@@ -38,6 +38,7 @@ beforeAll(async () => {
 
 beforeEach(() => {
   upstream.messages.length = 0;
+  upstream.handshakeHeaders = [];
   upstream.onMessage = (socket, data, isBinary) => socket.send(data, { binary: isBinary });
 });
 
@@ -132,10 +133,24 @@ describe("a WebSocket", () => {
 
   it("whose upstream counts units at the handshake costs so many", async () => {
     const caller = await lab.createAccount();
-    const { socket } = await openSocket(`${url}/v1/live/tokens`, { key: caller.key });
-    socket.terminate();
-    await callsOf(caller, 1);
-    expect(await lab.callsOf(caller)).toMatchObject([{ units: 5, chargedMicros: 50 }]);
+    const open = async (...headers: string[]) => {
+      upstream.handshakeHeaders = headers;
+      const { socket, response } = await openSocket(`${url}/v1/live/tokens`, { key: caller.key });
+      socket.terminate();
+      expect(response.headers).not.toHaveProperty("tollgate-units");
+      return response.headers["tollgate-price"];
+    };
+    expect(await open("Tollgate-Units: 3")).toBe("30");
+    // Never more than was set aside, which is what it costs when nobody counts.
+    expect(await open("Tollgate-Units: 8")).toBe("50");
+    expect(await open()).toBe("50");
+    await callsOf(caller, 3);
+    expect((await lab.callsOf(caller)).map(({ units, chargedMicros }) => [units, chargedMicros])).toEqual([
+      [3, 30],
+      [5, 50],
+      [5, 50],
+    ]);
+    await expect.poll(() => lab.walletOf(caller)).toMatchObject({ used: 130 });
   });
 });
 

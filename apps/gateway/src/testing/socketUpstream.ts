@@ -12,6 +12,8 @@ export class SocketUpstream {
   /** Echoes unless a test says otherwise. */
   onMessage: (socket: WebSocket, data: RawData, isBinary: boolean) => void = (socket, data, isBinary) =>
     socket.send(data, { binary: isBinary });
+  /** Lines that its answers to handshakes have as well. */
+  handshakeHeaders: readonly string[] = [];
   readonly #server: Server;
 
   private constructor(server: Server) {
@@ -26,6 +28,7 @@ export class SocketUpstream {
       perMessageDeflate: { threshold: 0 },
       handleProtocols: (protocols) => (protocols.has("chat") ? "chat" : false),
     });
+    sockets.on("headers", (headers) => headers.push(...upstream.handshakeHeaders));
     sockets.on("connection", (socket, request) => {
       upstream.opened.push({ socket, request });
       socket.on("error", () => undefined);
