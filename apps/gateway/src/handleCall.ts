@@ -104,8 +104,9 @@ function forwardOrRefuse(arrival: Arrival, route: Route, ticket: RateTicket, dec
 /** Steps 1 to 3: the key, the route, the scope. */
 function findRoute({ gateway, request }: Arrival, caller: Caller): Route | Refusal {
   const nowMs = gateway.clock.nowMs();
-  if (gateway.isDraining()) return REFUSALS.draining;
+  // A gateway that cannot record is stopping, too: what it says first is why, and an alarm counts it.
   if (gateway.spool.failure !== undefined) return REFUSALS.spool;
+  if (gateway.isDraining()) return REFUSALS.draining;
   if (!gateway.settings.isKnown) return REFUSALS.starting;
   if (gateway.settings.maintenance) return REFUSALS.maintenance;
   const standing = caller.refuse(nowMs);
