@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it, onTestFinished } from "vitest";
@@ -162,15 +163,21 @@ describe("choosing an instance", () => {
   });
 
   /** An upstream that counts its connections, and the pools of an API that it alone serves. */
-  async function connectedApi(metadata: Readonly<Record<string, string>> = {}) {
+  async function connectedApi(
+    metadata: Readonly<Record<string, string>> = {},
+    answer = (response: ServerResponse): unknown => response.end(),
+  ) {
     const asked: string[] = [];
     const server = createServer((request, response) => {
       asked.push(request.url ?? "");
-      response.end();
+      answer(response);
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    onTestFinished(() => void server.close());
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const { choose, instances, api } = poolsOver([]);
     instances.current = [{ url, weight: 1, metadata } as never];
@@ -210,6 +217,17 @@ describe("choosing an instance", () => {
     await callOn(target);
     instances.current = [];
     await expect.poll(connections, { timeout: 3_000 }).toBe(0);
+  });
+
+  it("gives up a call that takes too long although its instance has left meanwhile", async () => {
+    const { instances, target, choose } = await connectedApi({}, () => undefined);
+    target.inFlight += 1;
+    const called = callOn(target).finally(() => {
+      target.inFlight -= 1;
+    });
+    instances.current = [];
+    expect(choose()).toBeUndefined();
+    await expect(called).rejects.toMatchObject({ code: "HEADERS_TIMEOUT" });
   });
 
   it("probes an instance at the path that it names now", async () => {
