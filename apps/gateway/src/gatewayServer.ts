@@ -7,6 +7,7 @@ import { REFUSALS } from "./admission/refusal.ts";
 import { answerRefusal } from "./answer.ts";
 import type { Gateway } from "./gateway.ts";
 import { handleCall } from "./handleCall.ts";
+import { answerMalformed, endMalformed, MALFORMED } from "./malformed.ts";
 import { handleUpgrade } from "./sockets/handleUpgrade.ts";
 
 /** More than any client sends. Node would forget those beyond its own limit, and with them maybe what the body is. */
@@ -20,6 +21,7 @@ export type Readiness = () => { readonly isReady: boolean; readonly dependencies
  * that a slow or endless one ties up nothing; bodies stream for as long as their endpoint lets them.
  */
 export function createGatewayServer(gateway: Gateway, readiness: Readiness): Server {
+  const newId = (): string => newCallId(gateway.clock.nowMs());
   const server = createServer(
     {
       keepAliveTimeout: 65_000,
@@ -34,7 +36,7 @@ export function createGatewayServer(gateway: Gateway, readiness: Readiness): Ser
     (request, response) => {
       const url = request.url ?? "/";
       if (request.rawHeaders.length > HEADERS_MAX * 2) {
-        response.writeHead(431, { connection: "close" }).end();
+        answerMalformed(response, MALFORMED.headers, newId());
         return;
       }
       // An offer without `Connection: upgrade` is none: nobody may take it up further on.
@@ -64,12 +66,7 @@ export function createGatewayServer(gateway: Gateway, readiness: Readiness): Ser
           );
           return;
         default:
-          answerRefusal(
-            response,
-            url.startsWith("/") ? REFUSALS.noRoute : REFUSALS.badTarget,
-            newCallId(gateway.clock.nowMs()),
-            url,
-          );
+          answerRefusal(response, url.startsWith("/") ? REFUSALS.noRoute : REFUSALS.badTarget, newId(), url);
       }
     },
   );
@@ -82,7 +79,7 @@ export function createGatewayServer(gateway: Gateway, readiness: Readiness): Ser
   });
   server.on("connect", (_, socket) => {
     socket.on("error", () => socket.destroy());
-    socket.end("HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    endMalformed(socket, MALFORMED.method, newId());
   });
   // An HTTP server's connections are TCP sockets; the type allows for others.
   server.on("upgrade", (request, socket, head) => handleUpgrade(gateway, server, request, socket as Socket, head));
@@ -91,7 +88,7 @@ export function createGatewayServer(gateway: Gateway, readiness: Readiness): Ser
       socket.destroy();
       return;
     }
-    socket.end(`HTTP/1.1 ${clientErrorStatus(error.code)}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+    endMalformed(socket, malformedBy(error.code), newId());
   });
   return server;
 }
@@ -104,13 +101,13 @@ function isAnswering(socket: Duplex & { readonly _httpMessage?: ServerResponse |
   return socket._httpMessage?.headersSent === true;
 }
 
-function clientErrorStatus(code: string | undefined): string {
+function malformedBy(code: string | undefined): (typeof MALFORMED)[keyof typeof MALFORMED] {
   switch (code) {
     case "HPE_HEADER_OVERFLOW":
-      return "431 Request Header Fields Too Large";
+      return MALFORMED.headers;
     case "ERR_HTTP_REQUEST_TIMEOUT":
-      return "408 Request Timeout";
+      return MALFORMED.timeout;
     default:
-      return "400 Bad Request";
+      return MALFORMED.request;
   }
 }
