@@ -30,6 +30,8 @@ const key = generateKeyText("live");
 const connection = {};
 const find = (text = key) => cache.find(text, clock.nowMs(), connection);
 
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 async function know(record = keyRecord()): Promise<void> {
   const loading = cache.load(key);
   loads.at(-1)?.answer(record);
@@ -71,6 +73,37 @@ describe("keys in memory", () => {
     expect(find()).toMatchObject({ record: { keyId: "key_1" } });
     clock.advanceMs(1);
     expect(find()).toBeUndefined();
+  });
+
+  it("in use are looked up again while they are trusted, so that their calls do not wait", async () => {
+    await know();
+    clock.advanceMs(29_999);
+    find();
+    expect(loads).toHaveLength(1);
+    clock.advanceMs(1);
+    const before = find();
+    expect([before?.record.keyId, find()?.record.keyId, loads.length]).toEqual(["key_1", "key_1", 2]);
+    loads[1]?.fail(new Error("no database"));
+    await turn();
+    find();
+    expect(loads).toHaveLength(2);
+    clock.advanceMs(1_000);
+    find();
+    loads[2]?.answer(keyRecord());
+    await turn();
+    clock.advanceMs(29_999);
+    // What has not changed stays what it is, with all that was made of it.
+    expect(find()).toBe(before);
+    clock.advanceMs(1);
+    find();
+    loads[3]?.answer(keyRecord({ status: "blocked" }));
+    await turn();
+    expect(find()).toMatchObject({ record: { status: "blocked" } });
+    clock.advanceMs(30_000);
+    find();
+    loads[4]?.answer(undefined);
+    await turn();
+    expect(find()).toBeNull();
   });
 
   it("are trusted from when they were asked for, not from when the answer came", async () => {

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import type { Clock, Logger } from "@tollgate/kernel";
 import type { KeyRecord } from "@tollgate/services/keys";
 import { hasValidChecksum } from "@tollgate/services/keys";
@@ -30,6 +31,8 @@ export interface KeyCacheOptions<Entry> {
 const TRUSTED_MS = 60_000;
 /** How long an entry is trusted while they do not. */
 const TRUSTED_WITHOUT_PUSH_MS = 10_000;
+/** How soon a look-up that failed is tried again, for a key that is still trusted. */
+const REFRESH_AGAIN_MS = 1_000;
 const UNKNOWN_TRUSTED_MS = 10_000;
 const UNKNOWN_MAX = 50_000;
 
@@ -37,6 +40,8 @@ interface Cached<Entry> {
   readonly entry: Entry;
   readonly record: KeyRecord;
   readonly loadedAtMs: number;
+  /** Not before then is it looked up again. */
+  refreshAtMs: number;
 }
 
 interface Loading<Entry> {
@@ -68,7 +73,10 @@ export class KeyCache<Entry extends object> {
     const cached = this.#known.get(keyHash);
     if (cached !== undefined) {
       const trustedMs = this.#options.isPushAlive() ? TRUSTED_MS : TRUSTED_WITHOUT_PUSH_MS;
-      return nowMs - cached.loadedAtMs < trustedMs ? cached.entry : undefined;
+      const ageMs = nowMs - cached.loadedAtMs;
+      if (ageMs >= trustedMs) return undefined;
+      if (ageMs >= trustedMs / 2 && nowMs >= cached.refreshAtMs) this.#refresh(text, cached, nowMs);
+      return cached.entry;
     }
     const unknownAtMs = this.#unknown.get(keyHash);
     if (unknownAtMs !== undefined && nowMs - unknownAtMs < UNKNOWN_TRUSTED_MS) return null;
@@ -87,6 +95,14 @@ export class KeyCache<Entry extends object> {
     };
     loading.promise.then(forget, forget);
     return loading.promise;
+  }
+
+  /** A key in use is looked up again while it is still trusted: its calls wait for the database once, not every minute. */
+  #refresh(text: string, cached: Cached<Entry>, nowMs: number): void {
+    cached.refreshAtMs = nowMs + REFRESH_AGAIN_MS;
+    this.load(text).catch((error: unknown) =>
+      this.#options.logger.debug({ err: error }, "a key was not looked up again"),
+    );
   }
 
   #hashOf(text: string, connection: object): string {
@@ -121,11 +137,14 @@ export class KeyCache<Entry extends object> {
         if (changes.some((isIn) => isIn(record))) continue;
       }
       if (record === undefined) {
+        this.#known.delete(keyHash);
         this.#unknown.set(keyHash, askedAtMs);
         return undefined;
       }
-      const entry = this.#options.ports.toEntry(record);
-      this.#known.set(keyHash, { entry, record, loadedAtMs: askedAtMs });
+      const known = this.#known.get(keyHash);
+      const isSame = known !== undefined && isDeepStrictEqual(known.record, record);
+      const entry = isSame ? known.entry : this.#options.ports.toEntry(record);
+      this.#known.set(keyHash, { entry, record, loadedAtMs: askedAtMs, refreshAtMs: 0 });
       return entry;
     }
   }
