@@ -49,6 +49,7 @@ export async function benchFold(place: BenchPlace, servers: RunningServers): Pro
     rows: runs.map(toRow),
     goals: [sideBySide, queued].map(toGoal),
     notes: [
+      "From end to end the batches are in the queue when the time begins. The worker has one core; PostgreSQL, Redis and NATS share the other.",
       "A hot account is one stream: its batches are folded one after the other, whatever the concurrency.",
       ...runs.flatMap(({ name, answer }) => ("problem" in answer ? [`**${name} failed:** ${answer.problem}`] : [])),
     ],

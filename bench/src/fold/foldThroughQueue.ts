@@ -5,6 +5,7 @@ import { choosePort } from "@tollgate/dev/servers";
 import { delay, randomBase62, silentLogger, systemClock } from "@tollgate/kernel";
 import { PushBus, Queues } from "@tollgate/messaging";
 import type { CallBatch } from "@tollgate/services/metering";
+import { RECORD_SEPARATOR } from "@tollgate/services/metering";
 import { productEnv, waitUntilAnswers } from "../gateway/startProduct.ts";
 import type { BenchPlace } from "../place.ts";
 import { SERVER_CORE } from "../processes/cores.ts";
@@ -17,8 +18,8 @@ import { toFoldResult } from "./foldPlan.ts";
 const STALL_MS = 20_000;
 
 /**
- * The same from end to end: batches go to the metering queue as a gateway's shipper sends them, one under way a partition,
- * and a real worker process folds them and says so.
+ * The same from end to end: a real worker process takes batches from the metering queue, folds them and says so. They are in
+ * the queue when the time begins, as after a while without workers: those who send them have machines of their own.
  */
 export async function foldThroughQueue(options: {
   readonly place: BenchPlace;
@@ -49,71 +50,67 @@ export async function foldThroughQueue(options: {
     );
   const warmUp = makeAll(2);
   const batches = makeAll(perPartition);
-  const shipper = new Shipper(servers, batchCalls);
+  const backlog = new Backlog(servers);
   try {
-    await shipper.ship(warmUp);
+    await backlog.queue(warmUp);
+    await backlog.work();
+    await backlog.queue(batches);
     const watch = new CoreWatch(worker.pid);
-    await shipper.ship(batches);
+    await backlog.work();
     const use = watch.stop();
     const calls = perPartition * source.partitions.length * batchCalls;
     await assertFolded(database, source, calls + 2 * source.partitions.length * batchCalls);
     return toFoldResult(calls, use);
   } finally {
-    await shipper.close();
+    await backlog.close();
     await worker.stop();
   }
 }
 
-/** What the gateway's shipper does, without a spool: the next batch of a stream goes when the last one is folded. */
-class Shipper {
+/** Batches that wait for a worker. */
+class Backlog {
   readonly #queues: Queues;
   readonly #bus: PushBus;
-  readonly #batchCalls: number;
-  #onFolded: (source: string, through: number) => void = () => undefined;
+  /** The last call of each source that is not folded. */
+  readonly #waiting = new Map<string, number>();
+  #onFolded: () => void = () => undefined;
 
-  constructor(servers: RunningServers, batchCalls: number) {
-    this.#batchCalls = batchCalls;
+  constructor(servers: RunningServers) {
     this.#queues = new Queues({ redisUrl: servers.redisUrl, onError: (error) => process.emitWarning(error) });
     this.#bus = new PushBus({ url: servers.natsUrl, name: "bench", logger: silentLogger });
     this.#bus.subscribe(PUSH_SUBJECTS.folded, (data) => {
       const { source, through } = foldedPush.parse(data);
-      this.#onFolded(source, through);
+      if (through >= (this.#waiting.get(source) ?? Number.POSITIVE_INFINITY)) this.#waiting.delete(source);
+      this.#onFolded();
     });
   }
 
-  /** @throws Error when nothing is folded for {@link STALL_MS} */
-  async ship(streams: ReadonlyMap<string, readonly CallBatch[]>): Promise<void> {
+  /** Queues the batches of all sources in turn, each source's in its order, while no worker takes any. */
+  async queue(streams: ReadonlyMap<string, readonly CallBatch[]>): Promise<void> {
     while (!this.#bus.isConnected) await delay(10);
-    const waiting = new Map([...streams].map(([source, batches]) => [source, [...batches]]));
+    await this.#queues.queue(foldCalls.queue).pause();
+    const rounds = Math.max(...[...streams.values()].map((batches) => batches.length));
+    for (let round = 0; round < rounds; round += 1) {
+      for (const [source, batches] of streams) {
+        const batch = batches[round];
+        if (batch === undefined) continue;
+        await this.#queues.enqueue(foldCalls, batch, { id: `${source}-${batch.sequence}`, keep: false });
+        this.#waiting.set(source, batch.sequence + batch.records.split(RECORD_SEPARATOR).length - 1);
+      }
+    }
+  }
+
+  /** Lets workers take them, until all are folded. @throws Error when nothing is folded for {@link STALL_MS} */
+  async work(): Promise<void> {
+    await this.#queues.queue(foldCalls.queue).resume();
     await new Promise<void>((resolve, reject) => {
       let stall: NodeJS.Timeout | undefined;
-      const watch = (): void => {
+      this.#onFolded = () => {
         clearTimeout(stall);
-        stall = setTimeout(() => reject(new Error(`Nothing was folded for ${STALL_MS} ms`)), STALL_MS);
+        if (this.#waiting.size === 0) resolve();
+        else stall = setTimeout(() => reject(new Error(`Nothing was folded for ${STALL_MS} ms`)), STALL_MS);
       };
-      const finish = (): void => {
-        clearTimeout(stall);
-        resolve();
-      };
-      const sendNext = (source: string): void => {
-        const batch = waiting.get(source)?.[0];
-        if (batch === undefined) {
-          waiting.delete(source);
-          if (waiting.size === 0) finish();
-          return;
-        }
-        const id = `${batch.source}-${batch.sequence}`;
-        this.#queues.enqueue(foldCalls, batch, { id, keep: false }).catch(reject);
-      };
-      this.#onFolded = (source, through) => {
-        const batch = waiting.get(source)?.[0];
-        if (batch === undefined || through < batch.sequence + this.#batchCalls - 1) return;
-        watch();
-        waiting.get(source)?.shift();
-        sendNext(source);
-      };
-      watch();
-      for (const source of waiting.keys()) sendNext(source);
+      this.#onFolded();
     });
   }
 
