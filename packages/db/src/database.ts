@@ -43,15 +43,16 @@ export interface Database {
 }
 
 /**
- * Opens the pools lazily. Every transaction is SERIALIZABLE by the session's default, which costs no round trip; sockets
- * send without Nagle's delay, which makes COPY several times faster.
+ * Opens the pools lazily. Every transaction is SERIALIZABLE, and so is a statement of drizzle by itself, which runs again
+ * when it loses. A raw statement by itself sees one snapshot whatever it is called, and SERIALIZABLE it could be cancelled
+ * without anybody repeating it. Sockets send without Nagle's delay, which makes COPY several times faster.
  */
 export function createDatabase(options: DatabaseOptions): Database {
   const url = new URL(options.url);
   const host = url.hostname;
   const port = url.port === "" ? 5432 : Number(url.port);
   const usesTls = ["require", "verify-ca", "verify-full", "prefer"].includes(url.searchParams.get("sslmode") ?? "");
-  const open = (): Sql =>
+  const open = (isolation: "serializable" | "read committed"): Sql =>
     postgres(options.url, {
       max: options.connectionsMax ?? 10,
       fetch_types: false,
@@ -60,7 +61,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       backoff: (retries) => Math.min(0.05 * 2 ** retries, 1),
       connection: {
         application_name: options.applicationName,
-        default_transaction_isolation: "serializable",
+        default_transaction_isolation: isolation,
         statement_timeout: STATEMENT_TIMEOUT_MS,
       },
       onnotice: () => undefined,
@@ -68,8 +69,8 @@ export function createDatabase(options: DatabaseOptions): Database {
       // fails, it would count the connection as being made for ever, and an outage would use its pool up.
       ...(usesTls ? {} : { socket: () => openSocket(host, port, options.silenceMsMax ?? SILENCE_MS_MAX) }),
     });
-  const drizzleClient = open();
-  const sql = open();
+  const drizzleClient = open("serializable");
+  const sql = open("read committed");
   return {
     db: drizzle({ client: retryConflicts(drizzleClient) }),
     sql,

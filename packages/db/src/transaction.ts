@@ -68,7 +68,7 @@ async function retryTransaction<Result>(
   fn: (sql: SqlTransaction) => Promise<Result>,
   options: TransactionOptions,
 ): Promise<Result> {
-  const isolation = options.isLockingItsRows === true ? "isolation level read committed" : "";
+  const isolation = `isolation level ${options.isLockingItsRows === true ? "read committed" : "serializable"}`;
   const attemptsMax = options.attemptsMax ?? ATTEMPTS_MAX;
   for (let attempt = 1; ; attempt += 1) {
     const state = { isCommitting: false };
