@@ -79,6 +79,22 @@ describe("a pool of connections", () => {
     }
   });
 
+  it("runs transactions and drizzle's statements SERIALIZABLE, and a raw statement by itself so that it cannot lose", async () => {
+    const database = createDatabase({ url: testDatabase.url, applicationName: "isolation", connectionsMax: 1 });
+    try {
+      const inTransaction = await withSqlTransaction(database, (tx) => tx`show transaction_isolation`);
+      const [ofDrizzle] = await database.db.execute(sql`show transaction_isolation`);
+      const seen = [inTransaction[0], ofDrizzle, (await database.sql`show transaction_isolation`)[0]];
+      expect(seen.map((row) => row?.["transaction_isolation"])).toEqual([
+        "serializable",
+        "serializable",
+        "read committed",
+      ]);
+    } finally {
+      await database.close();
+    }
+  });
+
   it("that never reached its server can be closed", async () => {
     const database = createDatabase({
       url: "postgres://nobody@127.0.0.1:1/none",
