@@ -62,7 +62,7 @@ describe("of everything that is wrong with a call, the first in the order of the
 
   it.each<[code: string, status: number, key: LabKey, method: string, path: string]>([
     ["invalid_key", 401, { status: "revoked", expiresAt: new Date(0), ...nothing }, "POST", "none/get/x"],
-    ["expired_key", 401, { expiresAt: new Date(0), ...nothing }, "POST", "none/get/x"],
+    ["expired_key", 401, { expiresAt: new Date(0), status: "blocked", ...nothing }, "POST", "none/get/x"],
     ["key_blocked", 403, { status: "blocked", ...nothing }, "POST", "none/get/x"],
     ["address_not_allowed", 403, nothing, "POST", "none/get/x"],
     ["api_not_found", 404, { ...other, ...poor }, "POST", "none/get/x"],

@@ -76,6 +76,11 @@ const SCENARIOS: readonly Scenario[] = [
   { what: "a revoked key", key: { status: "revoked" }, code: "invalid_key" },
   { what: "a blocked key", key: { status: "blocked", blockedMessage: "ask us" }, code: "key_blocked" },
   { what: "an expired key", key: { expiresAt: new Date(Date.now() - 1_000) }, code: "expired_key" },
+  {
+    what: "a blocked key that has expired",
+    key: { status: "blocked", expiresAt: new Date(Date.now() - 1_000) },
+    code: "expired_key",
+  },
   { what: "a key of another network", key: { allowedCidrs: ["10.0.0.0/8"] }, code: "address_not_allowed" },
   { what: "a key of this network", key: { allowedCidrs: ["::1/128", "127.0.0.0/8"] }, code: "allowed" },
   { what: "an API that is not there", api: "nothing", code: "api_not_found" },

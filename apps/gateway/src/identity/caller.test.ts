@@ -61,6 +61,13 @@ describe("whether a key may be used", () => {
     expect(caller.refuse(1_000)?.reason).toBe("expired_key");
   });
 
+  it("is refused for being revoked before having expired, and for having expired before being blocked", () => {
+    expect(callerOf({ status: "revoked", expiresAtMs: 1_000 }).refuse(1_000)?.reason).toBe("invalid_key");
+    const blocked = callerOf({ status: "blocked", expiresAtMs: 1_000 });
+    expect(blocked.refuse(999)?.reason).toBe("key_blocked");
+    expect(blocked.refuse(1_000)?.reason).toBe("expired_key");
+  });
+
   it("holds for the APIs of its scopes", () => {
     expect(callerOf({ scopes: ["*"] }).hasScope("qr")).toBe(true);
     expect(callerOf({ scopes: ["qr", "ip"] }).hasScope("ip")).toBe(true);

@@ -39,7 +39,8 @@ export class Caller {
   testCalls: readonly BudgetSlice[] = [];
 
   readonly #pool: BudgetPool;
-  readonly #refusal: Refusal | undefined;
+  readonly #ended: Refusal | undefined;
+  readonly #blocked: Refusal | undefined;
   readonly #allowed: BlockList | undefined;
   readonly #subjects = new Map<string, string>();
   readonly #endpointFree = new Map<string, readonly BudgetSlice[]>();
@@ -52,7 +53,9 @@ export class Caller {
     this.partition = crc32(record.billingAccount.id) % SPOOL_PARTITIONS;
     this.limits = limits;
     this.#pool = pool;
-    this.#refusal = standingRefusal(record);
+    this.#ended = record.status === "revoked" || record.project.isDeleted ? REFUSALS.unknownKey : undefined;
+    this.#blocked =
+      record.status === "blocked" ? blockedRefusal(record.blockedMessage ?? "This API key is blocked") : undefined;
     this.#allowed = record.allowedCidrs === null ? undefined : toBlockList(record.allowedCidrs);
   }
 
@@ -60,12 +63,12 @@ export class Caller {
     return this.money[0];
   }
 
-  /** Whether the key may be used at all, now. */
+  /** Whether the key may be used at all, now. What has ended for good comes before what may be lifted. */
   refuse(nowMs: number): Refusal | undefined {
-    if (this.#refusal !== undefined) return this.#refusal;
+    if (this.#ended !== undefined) return this.#ended;
     const { expiresAtMs } = this.record;
     if (expiresAtMs !== null && nowMs >= expiresAtMs) return REFUSALS.expiredKey;
-    return undefined;
+    return this.#blocked;
   }
 
   /** Whether it matters where a call comes from. For most keys it does not, and finding out costs a system call. */
@@ -134,12 +137,6 @@ export class Caller {
   #slice(id: string, kind: BudgetKind, limit?: bigint): BudgetSlice {
     return this.#pool.slice(id, kind, this.record.billingAccount.id, limit);
   }
-}
-
-function standingRefusal(record: KeyRecord): Refusal | undefined {
-  if (record.status === "revoked" || record.project.isDeleted) return REFUSALS.unknownKey;
-  if (record.status === "blocked") return blockedRefusal(record.blockedMessage ?? "This API key is blocked");
-  return undefined;
 }
 
 function toBlockList(cidrs: readonly string[]): BlockList {

@@ -59,11 +59,11 @@ const INVALID_KEY = refuse("UNAUTHORIZED", "invalid_key", "This API key is not v
 /** Step 1: whether the key may be used at all. */
 function standing(record: KeyRecord, address: string | undefined, now: Date): Verdict | undefined {
   if (record.status === "revoked" || record.project.isDeleted) return INVALID_KEY;
-  if (record.status === "blocked") {
-    return refuse("FORBIDDEN", "key_blocked", record.blockedMessage ?? "This API key is blocked");
-  }
   if (record.expiresAtMs !== null && now.getTime() >= record.expiresAtMs) {
     return refuse("UNAUTHORIZED", "expired_key", "This API key has expired");
+  }
+  if (record.status === "blocked") {
+    return refuse("FORBIDDEN", "key_blocked", record.blockedMessage ?? "This API key is blocked");
   }
   if (record.allowedCidrs !== null && (address === undefined || !isListed(record.allowedCidrs, address))) {
     return refuse("FORBIDDEN", "address_not_allowed", "This API key may not be used from this address");
