@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { access, cp, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
@@ -49,12 +49,19 @@ interface Started {
   readonly pids: readonly number[];
 }
 
-/** Runs `npm run dev` until it says that it is ready. */
-async function startDev(...args: string[]): Promise<Started> {
+/** Runs `npm run dev` until it has printed a text. */
+async function spawnDev(text: string, ...args: string[]): Promise<void> {
   output = "";
   npm = spawn("npm", ["run", "dev", "--", ...args], { cwd: root, stdio: ["ignore", "pipe", "pipe"], detached: true });
   for (const stream of [npm.stdout, npm.stderr]) stream?.on("data", (chunk) => (output += String(chunk)));
-  await vi.waitFor(() => expect(output).toContain("Ctrl-C stops everything"), { timeout: 60_000, interval: 50 });
+  await says(text);
+}
+const says = (text: string): Promise<void> =>
+  vi.waitFor(() => expect(output).toContain(text), { timeout: 60_000, interval: 20 });
+
+/** Runs `npm run dev` until it says that it is ready. */
+async function startDev(...args: string[]): Promise<Started> {
+  await spawnDev("Ctrl-C stops everything", ...args);
   const ready: ReadyInfo = JSON.parse(await readFile(readyFile(), "utf8"));
   const launcher = Number((await readFile(path.join(root, ".dev/launcher.lock"), "utf8")).split(" ")[0]);
   const started = Object.values(ready.pids).flatMap((pid) => (typeof pid === "number" ? [pid] : Object.values(pid)));
@@ -64,6 +71,29 @@ async function startDev(...args: string[]): Promise<Started> {
 }
 const gone = (pids: readonly number[]): Promise<void> =>
   vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), { timeout: 20_000, interval: 50 });
+
+/** What a terminal does: its foreground process group gets the signal, which is npm and the launcher alike. */
+function pressCtrlC(): void {
+  if (npm.exitCode === null && npm.signalCode === null) process.kill(-(npm.pid ?? 0), "SIGINT");
+}
+/** Presses Ctrl-C again and again, as the impatient do. */
+const pressUntilGone = (pids: readonly number[]): Promise<void> =>
+  vi.waitFor(
+    () => {
+      pressCtrlC();
+      expect(pids.filter(isAlive)).toEqual([]);
+    },
+    { timeout: 20_000, interval: 250 },
+  );
+
+/** What runs in the checkout, by the kernel's own account: programs and servers work in directories of it. */
+async function runningInCheckout(): Promise<string[]> {
+  const pids = process.platform === "linux" ? (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry)) : [];
+  const dirs = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => "")));
+  return pids.filter((_, index) => dirs[index]?.startsWith(root));
+}
+const nothingRuns = (): Promise<void> =>
+  vi.waitFor(async () => expect(await runningInCheckout()).toEqual([]), { timeout: 20_000, interval: 50 });
 
 test("npm run dev prints what one needs to begin, and ends in order on SIGTERM", async () => {
   const { ready, pids } = await startDev("--gateways", "3");
@@ -95,6 +125,49 @@ test("when npm is killed with -9 the launcher ends everything", async () => {
   npm.kill("SIGKILL");
   await gone(pids);
   await expect(access(readyFile())).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+test("Ctrl-C at the terminal ends everything in order and leaves nothing running", async () => {
+  const { pids } = await startDev();
+  if (process.platform === "linux") expect((await runningInCheckout()).length).toBeGreaterThan(5);
+  const exited = once(npm, "exit");
+  pressCtrlC();
+  await exited;
+  await gone(pids);
+  await nothingRuns();
+  expect(output).toMatch(/stopping \(SIGINT\)[\s\S]*stopped/);
+  await expect(access(readyFile())).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+test("another Ctrl-C while a program takes its time to end leaves nothing running either, at once", async () => {
+  const gateway = path.join(root, "apps/gateway/src/main.ts");
+  const source = await readFile(gateway, "utf8");
+  await writeFile(gateway, source.replace('"SIGTERM", () => process.exit(0)', '"SIGTERM", () => undefined'));
+  const { pids } = await startDev("--no-reload");
+  await writeFile(gateway, source);
+  const exited = once(npm, "exit");
+  const pressedAtMs = performance.now();
+  pressCtrlC();
+  await says("stopping (SIGINT)");
+  await pressUntilGone(pids);
+  // Sooner than the ten seconds that a program is given.
+  expect(performance.now() - pressedAtMs).toBeLessThan(8_000);
+  await exited;
+  await nothingRuns();
+  expect(output).not.toContain("stopped");
+  await expect(access(readyFile())).rejects.toMatchObject({ code: "ENOENT" });
+});
+
+test("Ctrl-C while it starts leaves nothing running, and the next start finds everything free", async () => {
+  await spawnDev("PostgreSQL, Redis, NATS and etcd are up", "--quiet");
+  const exited = once(npm, "exit");
+  pressCtrlC();
+  await exited;
+  await nothingRuns();
+  // A PostgreSQL that had been left running would keep its data from this one.
+  const { pids } = await startDev("--quiet");
+  npm.kill("SIGTERM");
+  await gone(pids);
 });
 
 test("a wrong option is refused with what is right", async () => {

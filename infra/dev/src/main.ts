@@ -17,6 +17,8 @@ const USAGE = `npm run dev -- [options]
 `;
 const GATEWAYS_MAX = 16;
 const PARENT_CHECK_MS = 500;
+/** npm passes on to its script what the terminal has sent to both, so one Ctrl-C arrives twice within this. */
+const SAME_KEYPRESS_MS = 500;
 
 interface Options {
   readonly dir: string;
@@ -60,11 +62,16 @@ function parseOptions(): Options {
 /** Aborts when this process is asked to end, or when the npm that started it is gone without having asked. */
 function watchForEnd(): AbortSignal {
   const ending = new AbortController();
+  let askedAtMs = 0;
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => {
+      if (!ending.signal.aborted) {
+        askedAtMs = performance.now();
+        ending.abort(signal);
+        return;
+      }
       // Every child dies with this process, so leaving is enough.
-      if (ending.signal.aborted) process.exit(1);
-      ending.abort(signal);
+      if (performance.now() - askedAtMs > SAME_KEYPRESS_MS) process.exit(1);
     });
   }
   const { npm_lifecycle_event: script } = process.env;
