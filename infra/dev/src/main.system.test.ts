@@ -1,12 +1,13 @@
 import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { access, cp, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
+import { access, cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { removeServerData } from "./servers/index.ts";
 import { createFixtureCheckout } from "./system/fixtures/checkout.ts";
+import { runningIn } from "./system/fixtures/runningIn.ts";
 import type { ReadyInfo } from "./system/index.ts";
 
 /** The launcher as people run it, in a checkout whose programs are stand-ins that start fast. */
@@ -86,14 +87,8 @@ const pressUntilGone = (pids: readonly number[]): Promise<void> =>
     { timeout: 20_000, interval: 250 },
   );
 
-/** What runs in the checkout, by the kernel's own account: programs and servers work in directories of it. */
-async function runningInCheckout(): Promise<string[]> {
-  const pids = process.platform === "linux" ? (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry)) : [];
-  const dirs = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/cwd`).catch(() => "")));
-  return pids.filter((_, index) => dirs[index]?.startsWith(root));
-}
 const nothingRuns = (): Promise<void> =>
-  vi.waitFor(async () => expect(await runningInCheckout()).toEqual([]), { timeout: 20_000, interval: 50 });
+  vi.waitFor(async () => expect(await runningIn(root)).toEqual([]), { timeout: 20_000, interval: 50 });
 
 test("npm run dev prints what one needs to begin, and ends in order on SIGTERM", async () => {
   const { ready, pids } = await startDev("--gateways", "3");
@@ -129,7 +124,7 @@ test("when npm is killed with -9 the launcher ends everything", async () => {
 
 test("Ctrl-C at the terminal ends everything in order and leaves nothing running", async () => {
   const { pids } = await startDev();
-  if (process.platform === "linux") expect((await runningInCheckout()).length).toBeGreaterThan(5);
+  if (process.platform === "linux") expect((await runningIn(root)).length).toBeGreaterThan(5);
   const exited = once(npm, "exit");
   pressCtrlC();
   await exited;
@@ -168,6 +163,22 @@ test("Ctrl-C while it starts leaves nothing running, and the next start finds ev
   const { pids } = await startDev("--quiet");
   npm.kill("SIGTERM");
   await gone(pids);
+});
+
+test("with --servers it starts no programs, says how to run them and who may sign in, and ends on Ctrl-C", async () => {
+  await spawnDev("Ctrl-C stops everything", "--servers");
+  expect(output).toMatch(/The servers are up after .*\n\n {2}npx turbo dev\n/);
+  expect(output).toMatch(/Admin .*\n {2}Demo .*\n[\s\S]*curl -o qr\.png/);
+  const running = await runningIn(root);
+  if (process.platform === "linux") expect(running.join("\n")).toMatch(/redis-server|valkey-server/);
+  expect(running.filter((command) => /(apps|examples)\//.test(command))).toEqual([]);
+  const environment = await readFile(path.join(root, ".dev/env/gateway-1.env"), "utf8");
+  expect(environment).toContain("GATEWAY_PORT=");
+  await expect(access(readyFile())).rejects.toMatchObject({ code: "ENOENT" });
+  const exited = once(npm, "exit");
+  pressCtrlC();
+  await exited;
+  await nothingRuns();
 });
 
 test("a wrong option is refused with what is right", async () => {

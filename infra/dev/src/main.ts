@@ -102,11 +102,7 @@ async function main(): Promise<void> {
     signal: ending,
     ...(options.isQuiet ? {} : { onLine: view.line }),
   });
-  view.text(
-    options.isServersOnly
-      ? "\nThe servers are up. Run the programs in another terminal:\n\n  npx turbo dev\n\n"
-      : describeSystem(system.ready, options.dir, Date.now() - startedAtMs),
-  );
+  view.text(describeSystem(system.info, options.dir, Date.now() - startedAtMs, options.isServersOnly));
   if (!ending.aborted) await new Promise((resolve) => ending.addEventListener("abort", resolve, { once: true }));
   view.progress(`stopping (${String(ending.reason)})`);
   await system.stop();

@@ -1,2 +1,2 @@
-export type { ReadyInfo } from "./readyFile.ts";
+export type { ReadyInfo, SystemInfo } from "./readyFile.ts";
 export { type System, type SystemOptions, startSystem } from "./startSystem.ts";

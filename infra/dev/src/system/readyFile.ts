@@ -1,8 +1,8 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
-/** What `ready.json` says, for people and programs that use a running system. */
-export interface ReadyInfo {
+/** Where everything of a system is and who may sign in. */
+export interface SystemInfo {
   readonly apiUrl: string;
   /** The first of the gateways. */
   readonly gatewayUrl: string;
@@ -21,6 +21,13 @@ export interface ReadyInfo {
   readonly redisUrl: string;
   readonly natsUrl: string;
   readonly etcdUrl: string;
+  readonly admin: SignIn;
+  readonly demo: SignIn & { readonly projectId: string; readonly billingAccountId: string; readonly key: string };
+  readonly exampleUrls: Readonly<Record<string, string>>;
+}
+
+/** What `ready.json` says, for people and programs that use a running system. */
+export interface ReadyInfo extends SystemInfo {
   /** Of the serving processes themselves; servers that are not ours have none. */
   readonly pids: {
     readonly api: number;
@@ -32,9 +39,6 @@ export interface ReadyInfo {
     readonly nats?: number;
     readonly etcd?: number;
   };
-  readonly admin: SignIn;
-  readonly demo: SignIn & { readonly projectId: string; readonly billingAccountId: string; readonly key: string };
-  readonly exampleUrls: Readonly<Record<string, string>>;
 }
 
 export interface SignIn {

@@ -16,7 +16,7 @@ import type { Product } from "./product.ts";
 import { ADMIN_EMAIL, EXAMPLES, planProduct } from "./product.ts";
 import type { LineSink, Program, ProgramPlace } from "./programs.ts";
 import { programRunnable } from "./programs.ts";
-import type { ReadyInfo } from "./readyFile.ts";
+import type { ReadyInfo, SystemInfo } from "./readyFile.ts";
 import { removeReadyFile, writeReadyFile } from "./readyFile.ts";
 import { programOf, programsUsing } from "./reload.ts";
 import { runToEnd } from "./runToEnd.ts";
@@ -55,7 +55,9 @@ export interface SystemOptions {
 }
 
 export interface System {
-  /** What `ready.json` says at this moment. */
+  /** Where everything is and who may sign in. */
+  readonly info: SystemInfo;
+  /** What `ready.json` says at this moment. @throws Error when only the servers were started */
   readonly ready: ReadyInfo;
   /** Drains and ends everything in order, and removes `ready.json`. */
   stop(): Promise<void>;
@@ -78,8 +80,9 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     return stopped;
   };
   try {
-    const describe = await launch(dir, options, closings);
+    const { info, describe } = await launch(dir, options, closings);
     return {
+      info,
       get ready() {
         return describe();
       },
@@ -94,7 +97,12 @@ export async function startSystem(options: SystemOptions): Promise<System> {
 /** What undoes one step of the start; run last first. */
 type Closing = () => void | Promise<void>;
 
-async function launch(dir: string, options: SystemOptions, closings: Closing[]): Promise<() => ReadyInfo> {
+interface Launched {
+  readonly info: SystemInfo;
+  describe(): ReadyInfo;
+}
+
+async function launch(dir: string, options: SystemOptions, closings: Closing[]): Promise<Launched> {
   const { signal, root = ROOT } = options;
   const lock = takeLauncherLock(dir);
   closings.push(() => lock.release());
@@ -160,7 +168,7 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
   }
   signal?.removeEventListener("abort", abort);
 
-  const describe = (): ReadyInfo => ({
+  const info: SystemInfo = {
     apiUrl: product.apiUrl,
     gatewayUrl: product.gatewayUrls[0] ?? "",
     gatewayUrls: product.gatewayUrls,
@@ -170,12 +178,12 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
     analyticsUrls: analytics.urls,
     ...(stripe.url === undefined ? {} : { stripeUrl: stripe.url }),
     ...urls,
-    pids: describePids(fleet, product),
     admin: { email: ADMIN_EMAIL, password: secrets.adminPassword },
     demo,
     exampleUrls: product.exampleUrls,
-  });
-  if (options.isServersOnly === true) return describe;
+  };
+  const describe = (): ReadyInfo => ({ ...info, pids: describePids(fleet, product) });
+  if (options.isServersOnly === true) return { info, describe };
   publish = () => writeReadyFile(dir, describe());
   publish();
   if (options.isReloading) closings.push(reloadOnChange(root, fleet, options.log));
@@ -183,7 +191,7 @@ async function launch(dir: string, options: SystemOptions, closings: Closing[]):
     publish = () => undefined;
     removeReadyFile(dir);
   });
-  return describe;
+  return { info, describe };
 }
 
 /** Runs the steps of a start: says how long each took, and ends the start between two of them when it is aborted. */
