@@ -63,10 +63,15 @@ async function download(packages: readonly string[], work: string, log: Log): Pr
     await downloadClosure(common, packages, debs);
     return;
   } catch {
+    // What came before the failure is of the old lists, and must not be mixed with what the fresh ones name.
+    await rm(debs, { recursive: true });
+    await mkdir(debs);
     // The system's lists are empty or older than the archive: fetch fresh ones, privately.
     log("the system's package lists are missing or out of date; reading fresh ones into the cache");
   }
-  const fresh = [...common, "-o", `Dir::State=${state}`, "-o", "Dir::State::status=/var/lib/dpkg/status"];
+  // The lists by themselves too: a machine's configuration may say where they are without regard to the state's directory.
+  const dirs = [`Dir::State=${state}`, `Dir::State::Lists=${path.join(state, "lists")}`];
+  const fresh = [...common, ...[...dirs, "Dir::State::status=/var/lib/dpkg/status"].flatMap((dir) => ["-o", dir])];
   // Says 0 when a source cannot be reached and non-zero for trifles, so only the download that follows is believed.
   await run("apt-get", [...fresh, "-qq", "update"], { maxBuffer: OUTPUT_BYTES_MAX }).catch((error: Error) =>
     log(error.message),
