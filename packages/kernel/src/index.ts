@@ -6,6 +6,7 @@ export * from "./envelope.ts";
 export * from "./errors.ts";
 export * from "./groupBy.ts";
 export * from "./ids.ts";
+export * from "./localHours.ts";
 export * from "./logger.ts";
 export * from "./money.ts";
 export * from "./periods.ts";

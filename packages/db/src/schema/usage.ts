@@ -58,7 +58,10 @@ export const calls = pgTable(
   (t) => [primaryKey({ columns: [t.projectId, t.startedAt, t.id] })],
 );
 
-/** Calls by the hour: what usage is read from. */
+/**
+ * Calls by the hour of the billing account's time zone, each under the instant at which it began; in most zones these are
+ * the hours of UTC. It is what usage is read from.
+ */
 export const usageHourly = pgTable(
   "usage_hourly",
   {
@@ -81,7 +84,7 @@ export const usageHourly = pgTable(
   ],
 );
 
-/** Charges that wait to be posted: the lines of the next settlement. What is settled stays, so a late call settles later. */
+/** Charges that wait to be posted, by the hour of UTC: the lines of the next settlement. What is settled stays, so a late call settles later. */
 export const accruals = pgTable(
   "accruals",
   {
@@ -128,7 +131,7 @@ export const reportedEvents = pgTable(
   (t) => [index("reported_events_type_idx").on(t.projectId, t.type, t.receivedAt)],
 );
 
-/** Events by the hour in which they happened; kept when the events are not. */
+/** Events by the hour in which they happened, where the billing account is; kept when the events are not. */
 export const usageEventsHourly = pgTable(
   "usage_events_hourly",
   {

@@ -129,11 +129,18 @@ test("a rule that cannot be looked at holds up no other", async () => {
   await db.delete(alertRules).where(eq(alertRules.id, broken.rule.id));
 });
 
-test("what happens just before an hour ends is seen after it, and is no silence", async () => {
+test.each([
+  ["UTC", 0],
+  ["Asia/Kolkata", 1_800_000],
+])("what happens just before an hour of %s ends is seen after it, and is no silence", async (timeZone, offsetMs) => {
   const spending = await newRule("spendAbove", (url) => [{ kind: "webhook", url }]);
   const silent = await newRule("noUsage", (url) => [{ kind: "webhook", url }]);
+  const { billingAccounts } = schema;
+  for (const { billingAccountId } of [spending.project, silent.project]) {
+    await fixture.as().db.update(billingAccounts).set({ timeZone }).where(eq(billingAccounts.id, billingAccountId));
+  }
   const { clock } = fixture;
-  clock.advanceMs(2 * 3_600_000 - (clock.nowMs() % 3_600_000) - 60_000);
+  clock.advanceMs(2 * 3_600_000 - ((clock.nowMs() + offsetMs) % 3_600_000) - 60_000);
   await Promise.all([call(spending.project, 5_000), call(silent.project, 0)]);
   await evaluate();
   await send();

@@ -114,15 +114,18 @@ async function readWindow(ctx: ServiceContext, rule: RuleRow): Promise<WindowUsa
       ? sql`project_id in (select id from projects where billing_account_id = ${rule.billingAccountId})`
       : sql`project_id = ${rule.projectId}`;
   const sinceMs = ctx.clock.nowMs() - rule.windowHours * HOUR_MS;
-  const edgeMs = Math.floor(sinceMs / HOUR_MS) * HOUR_MS;
-  const edge = sql`${new Date(edgeMs).toISOString()}::timestamptz`;
+  // Where the accounts are, hours begin at any time; but the one in which the window begins began less than an hour before.
+  const since = sql`${new Date(sinceMs).toISOString()}::timestamptz`;
+  const edge = sql`${new Date(sinceMs - HOUR_MS).toISOString()}::timestamptz`;
   const isError = sql`case when status >= 500 then calls else 0 end`;
-  const rows = await ctx.db.execute<{ is_edge: boolean; calls: string; errors: string; charged: string }>(sql`
-    select hour = ${edge} as is_edge, sum(calls) as calls, sum(${isError}) as errors, sum(charged_micros) as charged
-    from usage_hourly where ${owner} and mode = 'live' and hour >= ${edge} group by 1`);
-  const shareOfEdge = (edgeMs + HOUR_MS - sinceMs) / HOUR_MS;
+  const rows = await ctx.db.execute<{ edge_ms: string | null; calls: string; errors: string; charged: string }>(sql`
+    select case when hour <= ${since} then extract(epoch from hour) * 1000 end as edge_ms,
+      sum(calls) as calls, sum(${isError}) as errors, sum(charged_micros) as charged
+    from usage_hourly where ${owner} and mode = 'live' and hour > ${edge} group by 1`);
+  const shareOf = ({ edge_ms }: (typeof rows)[number]): number =>
+    edge_ms === null ? 1 : (Number(edge_ms) + HOUR_MS - sinceMs) / HOUR_MS;
   const add = (read: (row: (typeof rows)[number]) => string): number =>
-    rows.reduce((sum, row) => sum + Number(read(row)) * (row.is_edge ? shareOfEdge : 1), 0);
+    rows.reduce((sum, row) => sum + Number(read(row)) * shareOf(row), 0);
   const callsTouched = rows.reduce((sum, { calls }) => sum + Number(calls), 0);
   return {
     calls: add(({ calls }) => calls),
@@ -135,7 +138,7 @@ async function readWindow(ctx: ServiceContext, rule: RuleRow): Promise<WindowUsa
 
 async function wasUsedBefore(ctx: ServiceContext, owner: SQL, edge: SQL): Promise<boolean> {
   const rows = await ctx.db.execute(
-    sql`select 1 as one from usage_hourly where ${owner} and mode = 'live' and hour < ${edge} limit 1`,
+    sql`select 1 as one from usage_hourly where ${owner} and mode = 'live' and hour <= ${edge} limit 1`,
   );
   return rows.length > 0;
 }

@@ -1,5 +1,7 @@
 import type { SQL } from "drizzle-orm";
 import { sql } from "drizzle-orm";
+import { callChecks } from "./callChecks.ts";
+import { compare } from "./compare.ts";
 import { usedChecks } from "./usedChecks.ts";
 
 /**
@@ -24,14 +26,6 @@ const CLOSING_MS = 10 * 60_000;
 /** The first hour that has all of its raw calls. */
 const comparedFrom = (now: Date): string =>
   new Date(Math.ceil((now.getTime() - CALLS_COMPARED_MS) / HOUR_MS) * HOUR_MS).toISOString();
-
-/** Pairs two statements of (subject, amount); a subject that one of them lacks counts as zero there. */
-const compare = (left: SQL, right: SQL): SQL => sql`
-  select subject, sum(l) as left_amount, sum(r) as right_amount from (
-    select subject, amount::numeric as l, 0::numeric as r from (${left}) as one
-    union all
-    select subject, 0::numeric as l, amount::numeric as r from (${right}) as other
-  ) as both_sides group by subject having sum(l) <> sum(r)`;
 
 export const BOOK_CHECKS = [
   {
@@ -109,32 +103,7 @@ export const BOOK_CHECKS = [
         sql`select billing_account_id as subject, sum(amount_micros) as amount from accruals group by billing_account_id`,
       ),
   },
-  {
-    name: "calls_charged",
-    claim: "The calls of an hour cost what usage says they were charged",
-    differences: (now) => {
-      const from = comparedFrom(now);
-      return compare(
-        sql`select project_id as subject, sum(charged_micros) as amount from calls
-            where started_at >= ${from}::timestamptz group by project_id`,
-        sql`select project_id as subject, sum(charged_micros) as amount from usage_hourly
-            where hour >= ${from}::timestamptz group by project_id`,
-      );
-    },
-  },
-  {
-    name: "calls_counted",
-    claim: "The calls of an hour are as many as usage says",
-    differences: (now) => {
-      const from = comparedFrom(now);
-      return compare(
-        sql`select project_id as subject, count(*) as amount from calls
-            where started_at >= ${from}::timestamptz group by project_id`,
-        sql`select project_id as subject, sum(calls) as amount from usage_hourly
-            where hour >= ${from}::timestamptz group by project_id`,
-      );
-    },
-  },
+  ...callChecks(comparedFrom),
   {
     name: "settled_revenue",
     claim: "What was settled of an account's usage is what the ledger booked as revenue from it",

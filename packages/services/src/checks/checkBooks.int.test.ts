@@ -1,7 +1,7 @@
 import { schema } from "@tollgate/db";
 import { newId } from "@tollgate/kernel";
 import { eq, sql } from "drizzle-orm";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ServiceFixture } from "../../test/serviceFixture.ts";
 import { createServiceFixture, insertProject, SYSTEM } from "../../test/serviceFixture.ts";
 import { makeCalls, micros } from "../../test/usageFixture.ts";
@@ -185,6 +185,75 @@ test("a call in the instant in which a period ends is of either, and a change of
     .set({ timeZone: "Europe/London", updatedAt: new Date("2026-01-15T13:00:00Z") })
     .where(eq(schema.billingAccounts.id, billingAccountId));
   expect(await differences()).toEqual([]);
+});
+
+describe("where an account's hours are not those of UTC", () => {
+  /** The instant from which on raw calls are compared with usage. */
+  const EDGE_MS = Date.parse("2025-12-18T01:00:00Z");
+  const minutes = (count: number) => new Date(EDGE_MS + count * 60_000);
+  let subject: string;
+  let move: (timeZone: string) => PromiseLike<unknown>;
+
+  beforeAll(async () => {
+    const ctx = fixture.as(SYSTEM);
+    const { id: projectId, billingAccountId } = await insertProject(fixture);
+    subject = projectId;
+    move = (timeZone) =>
+      ctx.db.update(schema.billingAccounts).set({ timeZone }).where(eq(schema.billingAccounts.id, billingAccountId));
+    const call = { projectId, billingAccountId, endpointId: "ep_00000001", chargedMicros: micros(0n) };
+    const make = (...at: number[]) =>
+      makeCalls(
+        fixture,
+        at.map((count) => ({ ...call, at: minutes(count) })),
+      );
+    await move("Asia/Kolkata");
+    // Two of an hour that is under way at the edge, and two of later ones.
+    await make(-20, 10, 40, 100);
+  });
+
+  const differences = async (name: "calls_counted" | "calls_charged") =>
+    (await checkBooks({ ctx: fixture.as(SYSTEM) })).find((result) => result.check === name)?.differences;
+
+  test("an hour that is under way at the edge is no difference, and one after it that is wrong or gone is", async () => {
+    const { sql } = fixture.as().database;
+    expect(await differences("calls_counted")).toEqual([]);
+    expect(await differences("calls_charged")).toEqual([]);
+    for (const [hour, left, right] of [
+      [minutes(30), "2", "3"],
+      [minutes(90), "2", "3"],
+    ] as const) {
+      await sql`update usage_hourly set calls = calls + 1 where project_id = ${subject} and hour = ${hour}`;
+      expect(await differences("calls_counted")).toEqual([{ subject, left, right }]);
+      await sql`update usage_hourly set calls = calls - 1 where project_id = ${subject} and hour = ${hour}`;
+    }
+    // All that usage has of the project after the edge, and then all of it.
+    const gone = await sql`delete from usage_hourly where project_id = ${subject} and hour > ${minutes(0)} returning *`;
+    expect(await differences("calls_counted")).toEqual([{ subject, left: "2", right: "0" }]);
+    const first = await sql`delete from usage_hourly where project_id = ${subject} returning *`;
+    expect(await differences("calls_counted")).toEqual([{ subject, left: "3", right: "0" }]);
+    for (const row of [...gone, ...first]) await sql`insert into usage_hourly ${sql(row)}`;
+    expect(await differences("calls_counted")).toEqual([]);
+  });
+
+  test("hours of the zone that the account had before are no difference either", async () => {
+    const { billingAccountId } = (
+      await fixture.as().db.select().from(schema.projects).where(eq(schema.projects.id, subject))
+    )[0] ?? { billingAccountId: "" };
+    const call = { projectId: subject, billingAccountId, endpointId: "ep_00000001", chargedMicros: micros(0n) };
+    for (const timeZone of ["UTC", "Asia/Kathmandu"]) {
+      await move(timeZone);
+      await makeCalls(
+        fixture,
+        [-40, -10, 5, 20, 35, 50, 65, 110, 200].map((count) => ({ ...call, at: minutes(count) })),
+      );
+      expect(await differences("calls_counted")).toEqual([]);
+    }
+    // From the first instant on at which no hour of any of the zones is under way, all is compared.
+    const { sql } = fixture.as().database;
+    await sql`update usage_hourly set calls = calls + 1 where project_id = ${subject} and hour = ${minutes(195)}`;
+    expect(await differences("calls_counted")).toEqual([{ subject, left: "2", right: "3" }]);
+    await sql`update usage_hourly set calls = calls - 1 where project_id = ${subject} and hour = ${minutes(195)}`;
+  });
 });
 
 test("the checks are for operators and services", async () => {

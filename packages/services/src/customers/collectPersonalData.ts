@@ -64,7 +64,7 @@ function collectIdentities(ctx: ServiceContext, customer: CustomerRow): Promise<
 }
 
 async function collectProjects(ctx: ServiceContext, customer: CustomerRow): Promise<object[]> {
-  const { keys, projectMembers, projects, usageHourly } = schema;
+  const { billingAccounts, keys, projectMembers, projects, usageHourly } = schema;
   const memberships = await ctx.db
     .select({ project: projects, role: projectMembers.role, joinedAt: projectMembers.createdAt })
     .from(projectMembers)
@@ -73,7 +73,7 @@ async function collectProjects(ctx: ServiceContext, customer: CustomerRow): Prom
     .orderBy(asc(projectMembers.createdAt), asc(projects.id));
   const collected: object[] = [];
   for (const { project, role, joinedAt } of memberships) {
-    const month = sql<string>`cast(cast(date_trunc('month', ${usageHourly.hour} at time zone 'UTC') as date) as text)`;
+    const month = sql<string>`cast(cast(date_trunc('month', ${usageHourly.hour} at time zone ${billingAccounts.timeZone}) as date) as text)`;
     collected.push({
       id: project.id,
       name: project.name,
@@ -106,6 +106,7 @@ async function collectProjects(ctx: ServiceContext, customer: CustomerRow): Prom
           chargedMicros: sql<string>`sum(${usageHourly.chargedMicros})`,
         })
         .from(usageHourly)
+        .innerJoin(billingAccounts, eq(billingAccounts.id, project.billingAccountId))
         .where(eq(usageHourly.projectId, project.id))
         .groupBy(month)
         .orderBy(month),

@@ -54,10 +54,7 @@ async function foldOnce(
   records: readonly CallRecord[],
 ): Promise<FoldResult> {
   const now = clock.now();
-  const [mark] = await sql`
-    insert into usage_sources (source, folded_through, updated_at) values (${source}, 0, ${now})
-    on conflict (source) do update set updated_at = excluded.updated_at returning folded_through`;
-  const through = Number(mark?.["folded_through"]);
+  const [through, timeZones] = await inPipeline([lockSource(sql, source, now), findTimeZones(sql, records)]);
   const fresh = records.filter((record) => record.sequence > through);
   const [first] = fresh;
   const last = fresh.at(-1);
@@ -67,7 +64,7 @@ async function foldOnce(
   if (first.sequence !== through + 1) {
     throw new SourceGapError(`${source} stands at ${through} and the batch begins at ${first.sequence}`);
   }
-  const plan = planFold(fresh);
+  const plan = planFold(fresh, timeZones);
   // The budgets first: a gateway that leases from them meanwhile then waits or loses, and this long transaction wins.
   const isLate = await settleBudgets(sql, now, plan);
   await copyCalls(sql, source, fresh);
@@ -85,6 +82,22 @@ async function foldOnce(
     projectIds: [...new Set(plan.usage.map((sum) => sum.projectId))],
     billingAccountIds: [...new Set(plan.usage.map((sum) => sum.billingAccountId))],
   };
+}
+
+/** @returns the number of the last call of the source that is folded; until the end of the transaction nobody else moves it */
+async function lockSource(sql: SqlTransaction, source: string, now: Date): Promise<number> {
+  const [mark] = await sql`
+    insert into usage_sources (source, folded_through, updated_at) values (${source}, 0, ${now})
+    on conflict (source) do update set updated_at = excluded.updated_at returning folded_through`;
+  return Number(mark?.["folded_through"]);
+}
+
+/** Where the accounts of these calls are, except for those in UTC, as most are. */
+async function findTimeZones(sql: SqlTransaction, records: readonly CallRecord[]): Promise<Map<string, string>> {
+  const accountIds = [...new Set(records.map((record) => record.billingAccountId))];
+  const rows = await sql`
+    select id, time_zone from billing_accounts where id = any(${accountIds}) and time_zone <> 'UTC'`;
+  return new Map(rows.map((row) => [String(row["id"]), String(row["time_zone"])]));
 }
 
 /** Turns held into used. What a lease no longer holds (it was given up) is used all the same. @returns whether any was */

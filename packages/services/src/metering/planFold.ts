@@ -1,4 +1,4 @@
-import { hourFloor } from "@tollgate/kernel";
+import { hourFloor, localHourStartMs } from "@tollgate/kernel";
 import type { CallRecord } from "./callRecord.ts";
 
 /** What a batch of calls adds up to: a pure function, so that it can be tested without a database. */
@@ -12,6 +12,7 @@ export interface FoldPlan {
 
 export interface UsageSum {
   readonly projectId: string;
+  /** The beginning of the hour where the billing account is: no day or month of its begins inside of one. */
   readonly hour: string;
   readonly endpointId: string;
   readonly keyId: string;
@@ -26,6 +27,7 @@ export interface UsageSum {
 
 export interface AccrualSum {
   readonly billingAccountId: string;
+  /** Of UTC, as settlements and the expiries of grants have it. */
   readonly hour: string;
   readonly projectId: string;
   readonly endpointId: string;
@@ -43,18 +45,30 @@ export interface DrawSum {
   settled: bigint;
 }
 
-/** Sums of a batch stay far below 2^53: a batch has some thousands of calls of at most some billions of micros each. */
-export function planFold(records: readonly CallRecord[]): FoldPlan {
+/**
+ * Sums of a batch stay far below 2^53: a batch has some thousands of calls of at most some billions of micros each.
+ * @param timeZones of billing accounts; those that it lacks are in UTC
+ */
+export function planFold(records: readonly CallRecord[], timeZones: ReadonlyMap<string, string>): FoldPlan {
   const usage = new Map<string, UsageSum>();
   const accruals = new Map<string, AccrualSum>();
   const draws = new Map<string, DrawSum>();
   const lastUsedMsByKey = new Map<string, number>();
+  // Calls of a batch are of few hours, and writing one as text takes longer than adding the call.
+  const texts = new Map<number, string>();
+  const toText = (hourMs: number): string => {
+    const known = texts.get(hourMs);
+    if (known !== undefined) return known;
+    const text = new Date(hourMs).toISOString();
+    texts.set(hourMs, text);
+    return text;
+  };
   let chargedMicros = 0n;
   for (const call of records) {
-    const hour = hourFloor(call.startedAtMs).toISOString();
+    const timeZone = timeZones.get(call.billingAccountId) ?? "UTC";
     chargedMicros += BigInt(call.chargedMicros);
-    addUsage(usage, call, hour);
-    if (call.chargedMicros > 0) addAccrual(accruals, call, hour);
+    addUsage(usage, call, toText(localHourStartMs(call.startedAtMs, timeZone)));
+    if (call.chargedMicros > 0) addAccrual(accruals, call, toText(hourFloor(call.startedAtMs).getTime()));
     addDraws(draws, call);
     const lastUsedMs = lastUsedMsByKey.get(call.keyId);
     if (lastUsedMs === undefined || lastUsedMs < call.startedAtMs) lastUsedMsByKey.set(call.keyId, call.startedAtMs);

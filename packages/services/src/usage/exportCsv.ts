@@ -1,11 +1,12 @@
 import type { exportCsvInput } from "@tollgate/contracts";
 import { retryRead, schema } from "@tollgate/db";
-import { hourFloor } from "@tollgate/kernel";
+import { localHourStartMs } from "@tollgate/kernel";
 import { and, asc, eq, gte, lt, sql } from "drizzle-orm";
 import type { z } from "zod";
 import type { Verb } from "../context.ts";
 import { requireMember } from "../permissions.ts";
 import { csvLine } from "./csv.ts";
+import { readPayer } from "./internal.ts";
 
 const { apis, endpoints, keys, usageHourly } = schema;
 
@@ -14,16 +15,18 @@ const LINES = 1_000;
 const HEAD = ["hour", "api", "endpoint", "key_id", "key", "mode", "status", "calls", "units", "charged_micros"];
 
 /**
- * A project's hourly usage as CSV, in pieces of whole lines: hours are UTC, amounts micros.
+ * A project's hourly usage as CSV, in pieces of whole lines. Hours are those of its billing account's time zone, each
+ * written as the instant of UTC at which it began; amounts are micros.
  * @throws TollgateError UNAUTHORIZED, NOT_FOUND
  */
 export async function* exportCsv({ ctx, input }: Verb<z.output<typeof exportCsvInput>>): AsyncGenerator<string, void> {
-  await requireMember(ctx, input.projectId, "usage.exportCsv", { orAdmin: true });
+  const project = await requireMember(ctx, input.projectId, "usage.exportCsv", { orAdmin: true });
+  const { timeZone } = await readPayer(ctx, project);
   yield csvLine(HEAD);
   const { hour, endpointId, keyId, status } = usageHourly;
   let after: { hour: Date; endpointId: string; keyId: string; status: number } | undefined;
   for (;;) {
-    const from = after?.hour ?? hourFloor(input.from.getTime());
+    const from = after?.hour ?? new Date(localHourStartMs(input.from.getTime(), timeZone));
     const isAfter =
       after === undefined
         ? undefined

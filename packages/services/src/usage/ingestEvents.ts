@@ -1,8 +1,10 @@
 import type { Ingested, ingestInput } from "@tollgate/contracts";
 import type { SqlTransaction } from "@tollgate/db";
-import { withSqlTransaction } from "@tollgate/db";
+import { schema, withSqlTransaction } from "@tollgate/db";
+import { localHourStartMs } from "@tollgate/kernel";
+import { eq } from "drizzle-orm";
 import type { z } from "zod";
-import type { Verb } from "../context.ts";
+import type { ServiceContext, Verb } from "../context.ts";
 import { requireMember, requireService } from "../permissions.ts";
 import type { PlannedEvent } from "./planIngest.ts";
 import { planIngest } from "./planIngest.ts";
@@ -14,16 +16,32 @@ import { planIngest } from "./planIngest.ts";
  */
 export async function ingestEvents({ ctx, input }: Verb<z.output<typeof ingestInput>>): Promise<Ingested> {
   requireService(ctx);
-  await requireMember(ctx, input.projectId, [], { orAdmin: true });
+  const project = await requireMember(ctx, input.projectId, [], { orAdmin: true });
   const now = ctx.clock.now();
   const { answer, events } = planIngest(input.projectId, input.events, now.getTime());
   if (events.length > 0) {
-    await withSqlTransaction(ctx.database, (sql) => foldEvents(sql, input.projectId, now, events), {
+    const hours = hoursOf(events, await readTimeZone(ctx, project.billingAccountId));
+    await withSqlTransaction(ctx.database, (sql) => foldEvents(sql, input.projectId, now, events, hours), {
       isIdempotent: true,
       isLockingItsRows: true,
     });
   }
   return answer;
+}
+
+async function readTimeZone(ctx: ServiceContext, billingAccountId: string): Promise<string> {
+  const { billingAccounts } = schema;
+  const [account] = await ctx.db
+    .select({ timeZone: billingAccounts.timeZone })
+    .from(billingAccounts)
+    .where(eq(billingAccounts.id, billingAccountId));
+  return account?.timeZone ?? "UTC";
+}
+
+/** The hours in which these events happened, where the billing account is: when each began, in order. */
+function hoursOf(events: readonly PlannedEvent[], timeZone: string): string[] {
+  const hours = new Set(events.map(({ occurredAtMs }) => localHourStartMs(occurredAtMs, timeZone)));
+  return [...hours].sort((a, b) => a - b).map((hourMs) => new Date(hourMs).toISOString());
 }
 
 /** The insert decides which events are new, and locks them; only those are counted. Everyone inserts in one order. */
@@ -32,7 +50,9 @@ async function foldEvents(
   projectId: string,
   now: Date,
   events: readonly PlannedEvent[],
+  hours: readonly string[],
 ): Promise<void> {
+  // The hour of every event is among the hours, and they do not overlap: it is the last that has begun.
   const counts = await sql<{ type: string; hour: Date; events: string }[]>`
     with inserted as (
       insert into reported_events (key, project_id, type, occurred_at, received_at, event)
@@ -42,7 +62,7 @@ async function foldEvents(
                   ${events.map((event) => event.json)}::text[]) as e (key, type, occurred_at, event)
       on conflict (key) do nothing
       returning type, occurred_at)
-    select type, date_trunc('hour', occurred_at at time zone 'UTC') at time zone 'UTC' as hour, count(*) as events
+    select type, (${hours}::timestamptz[])[width_bucket(occurred_at, ${hours}::timestamptz[])] as hour, count(*) as events
     from inserted
     group by 1, 2 order by 1, 2`;
   if (counts.length === 0) return;

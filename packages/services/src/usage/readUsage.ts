@@ -1,5 +1,5 @@
 import type { Granularity, ReadUsageInput, Usage, UsageGroup } from "@tollgate/contracts";
-import { dayPeriod, hourFloor, monthPeriod, TollgateError } from "@tollgate/kernel";
+import { dayPeriod, localHourStartMs, monthPeriod, TollgateError } from "@tollgate/kernel";
 import type { SQL } from "drizzle-orm";
 import { sql } from "drizzle-orm";
 import type { ServiceContext, Verb } from "../context.ts";
@@ -21,8 +21,8 @@ const POINTS_MAX = 20_000;
 
 /**
  * A project's calls by the hour, day or month of its billing account's time zone, with what is left of its quotas.
- * Usage is kept by the hour of UTC, so where a zone is off by half an hour, the hour at midnight counts to the day in
- * which it begins.
+ * Usage is kept by the hours of that zone, so every call counts to the day and month that its quotas are of. What was
+ * counted before the account changed its zone stays in the hours of the old one, and counts to the day in which they begin.
  * @throws TollgateError UNAUTHORIZED, NOT_FOUND; UNPROCESSABLE `too_many_points`
  */
 export async function readUsage({ ctx, input }: Verb<ReadUsageInput>): Promise<Usage> {
@@ -47,7 +47,7 @@ async function readSeries(
   timeZone: string,
   input: ReadUsageInput,
 ): Promise<Usage["series"]> {
-  const from = hourFloor(input.from.getTime()).toISOString();
+  const from = new Date(localHourStartMs(input.from.getTime(), timeZone)).toISOString();
   const rows = await ctx.db.execute<PointRow>(sql`
     select extract(epoch from min(hour)) as at_seconds, label,
       sum(case when ${isServed} then calls else 0 end) as calls,
@@ -75,7 +75,7 @@ async function readSeries(
   }));
 }
 
-/** What the hours of one point have in common. Hours themselves are not local: a local hour may come twice. */
+/** What the hours of one point have in common. Hours go by their instants: the local hour of one may come twice. */
 function bucketOf(granularity: Granularity, timeZone: string): SQL {
   return granularity === "hour"
     ? sql`u.hour`

@@ -9,7 +9,7 @@ import {
   TollgateError,
   unauthorized,
 } from "@tollgate/kernel";
-import { and, asc, desc, eq, gte, lte, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, gte, lte, sql } from "drizzle-orm";
 import type { z } from "zod";
 import type { ServiceContext, Verb } from "../context.ts";
 import { requireMember } from "../permissions.ts";
@@ -28,6 +28,8 @@ const {
   usageBatches,
   usageHourly,
 } = schema;
+
+const HOUR_MS = 3_600_000;
 
 /**
  * Follows a call: the batch it was folded in, the statement's line that it is part of, the grants that were spent, and the
@@ -132,14 +134,17 @@ async function findCall(ctx: ServiceContext, callId: string): Promise<CallRow | 
   return call;
 }
 
-/** A person's own projects; for those who may see every call, the projects that called in that hour. */
+/**
+ * A person's own projects; for those who may see every call, the projects that called in that hour. Whose call it is is not
+ * known, so neither is the zone of its hour; but an hour begins less than one before everything that is in it.
+ */
 function possibleProjects(ctx: ServiceContext, startedAtMs: number) {
   const { actor } = ctx;
   if (isAdmin(actor) || isService(actor)) {
     return ctx.db
       .selectDistinct({ projectId: usageHourly.projectId })
       .from(usageHourly)
-      .where(eq(usageHourly.hour, hourFloor(startedAtMs)));
+      .where(and(gt(usageHourly.hour, new Date(startedAtMs - HOUR_MS)), lte(usageHourly.hour, new Date(startedAtMs))));
   }
   const customerId = actor.kind === "customer" ? actor.customerId : "";
   return ctx.db
