@@ -59,6 +59,15 @@ describe.each(ZONES)("periods in %s", (zone) => {
 describe("time zones", () => {
   it("are told from other words", () => {
     for (const zone of ZONES) expect(isTimeZone(zone)).toBe(true);
+    for (const zone of [...Intl.supportedValuesOf("timeZone"), "Etc/GMT+5", "EST5EDT", "America/Port-au-Prince"]) {
+      expect(isTimeZone(zone)).toBe(true);
+    }
     for (const word of ["", "Mars/Olympus", "Europe", "../etc/passwd"]) expect(isTimeZone(word)).toBe(false);
+  });
+
+  it("are names: offsets and dates, which the database reads otherwise or not at all, are none", () => {
+    for (const word of ["+05:30", "-03:30", "2026-01-01T00:00+05:30[Asia/Kolkata]", "2026-01-01 00:00Z"]) {
+      expect(isTimeZone(word)).toBe(false);
+    }
   });
 });

@@ -80,8 +80,14 @@ export function anchoredPeriod(atMs: number, anchor: PeriodAnchor): Period {
   return { id: boundary(index).toString(), startMs: start, endMs: end };
 }
 
-/** Whether the runtime knows this IANA time zone. */
+const TIME_ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+/-]*$/;
+
+/**
+ * Whether the runtime knows this IANA time zone. It takes offsets and whole dates for one as well, which are none: PostgreSQL
+ * reads `+05:30` as west of Greenwich, and dates not at all.
+ */
 export function isTimeZone(name: string): boolean {
+  if (!TIME_ZONE_NAME.test(name)) return false;
   try {
     Temporal.Now.zonedDateTimeISO(name);
     return true;
