@@ -277,7 +277,7 @@ export type UsageEvent = z.infer<typeof usageEventDto>;
 export const usageEventPage = pageOf(usageEventDto);
 
 /** A stage of the way from a call to the bill at which something waits longer than it may, and it is announced once. */
-export const pipelineStage = z.enum(["fold", "outbox"]);
+export const pipelineStage = z.enum(["fold", "outbox", "settlement"]);
 export type PipelineStage = z.infer<typeof pipelineStage>;
 export const usagePipelineStalled = defineEvent(
   "usage.pipelineStalled",

@@ -104,6 +104,8 @@ export const accruals = pgTable(
      * updates a row in place only when nothing that an index asks about has changed.
      */
     isSettled: boolean("is_settled").notNull().generatedAlwaysAs(sql`settled_micros >= amount_micros`),
+    /** When what waits here was first counted: a late call waits since it came, not since its hour. Null: since the hour. */
+    unsettledSince: instant("unsettled_since"),
   },
   (t) => [
     primaryKey({ columns: [t.billingAccountId, t.hour, t.projectId, t.endpointId, t.unitPriceMicros] }),

@@ -70,7 +70,7 @@ async function foldOnce(
   await copyCalls(sql, source, fresh);
   await inPipeline([
     addUsage(sql, plan),
-    addAccruals(sql, plan),
+    addAccruals(sql, now, plan),
     noteKeyActivity(sql, plan),
     sql`insert into usage_batches (source, sequence, calls, charged_micros, is_late, folded_at)
         values (${source}, ${first.sequence}, ${fresh.length}, ${plan.chargedMicros.toString()}, ${isLate}, ${now})`,
@@ -176,13 +176,13 @@ async function addUsage(sql: SqlTransaction, plan: FoldPlan): Promise<void> {
       latency_ms_total = u.latency_ms_total + excluded.latency_ms_total`;
 }
 
-async function addAccruals(sql: SqlTransaction, plan: FoldPlan): Promise<void> {
+async function addAccruals(sql: SqlTransaction, now: Date, plan: FoldPlan): Promise<void> {
   const rows = plan.accruals;
   if (rows.length === 0) return;
   await sql`
     insert into accruals as a (billing_account_id, hour, project_id, endpoint_id, unit_price_micros, calls, units,
-                               amount_micros, settled_calls, settled_units, settled_micros)
-    select account, hour, project, endpoint, price, calls, units, amount, 0, 0, 0 from unnest(
+                               amount_micros, settled_calls, settled_units, settled_micros, unsettled_since)
+    select account, hour, project, endpoint, price, calls, units, amount, 0, 0, 0, ${now} from unnest(
       ${rows.map((row) => row.billingAccountId)}::text[], ${rows.map((row) => row.hour)}::timestamptz[],
       ${rows.map((row) => row.projectId)}::text[], ${rows.map((row) => row.endpointId)}::text[],
       ${rows.map((row) => row.unitPriceMicros)}::int8[], ${rows.map((row) => row.calls)}::int8[],
@@ -190,7 +190,8 @@ async function addAccruals(sql: SqlTransaction, plan: FoldPlan): Promise<void> {
     ) as d (account, hour, project, endpoint, price, calls, units, amount)
     on conflict (billing_account_id, hour, project_id, endpoint_id, unit_price_micros) do update set
       calls = a.calls + excluded.calls, units = a.units + excluded.units,
-      amount_micros = a.amount_micros + excluded.amount_micros`;
+      amount_micros = a.amount_micros + excluded.amount_micros,
+      unsettled_since = case when a.is_settled then excluded.unsettled_since else a.unsettled_since end`;
 }
 
 async function noteKeyActivity(sql: SqlTransaction, plan: FoldPlan): Promise<void> {

@@ -3,6 +3,7 @@ import { usagePipelineRecovered, usagePipelineStalled } from "@tollgate/contract
 import type { Database } from "@tollgate/db";
 import { appendEvent, retryRead, schema, withTransaction } from "@tollgate/db";
 import type { Clock } from "@tollgate/kernel";
+import { hourFloor } from "@tollgate/kernel";
 import { inArray } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import { requireService } from "../permissions.ts";
@@ -10,11 +11,19 @@ import { requireService } from "../permissions.ts";
 /**
  * No usage is not zero usage. Calls that are made and not folded are neither shown nor charged, and everything looks calm.
  * So gateways say with every renewal how many of their calls wait, and since when nothing was folded; the outbox knows what
- * it has not sent. A system in which nobody calls has nothing that waits. The calls of a gateway that vanished wait on its disk,
-for as long as it takes: giving up its leases does not count them.
+ * it has not sent; and what was folded waits for the hourly settlement once its hour is over. A system in which nobody
+ * calls has nothing that waits. The calls of a gateway that vanished wait on its disk, for as long as it takes: giving up its
+ * leases does not count them.
  */
-const STALLED_MS: Readonly<Record<PipelineStage, number>> = { fold: 2 * 60_000, outbox: 2 * 60_000 };
-const STAGES: readonly PipelineStage[] = ["fold", "outbox"];
+const STALLED_MS: Readonly<Record<PipelineStage, number>> = {
+  fold: 2 * 60_000,
+  outbox: 2 * 60_000,
+  // Three settlements in a row have left it.
+  settlement: 3 * 3_600_000,
+};
+const STAGES: readonly PipelineStage[] = ["fold", "outbox", "settlement"];
+/** As many charges are looked at, the oldest first: whoever asks often must not read a day's backlog each time. */
+const CHARGES_MAX = 10_000;
 
 /** What waits at a stage. */
 export interface StageState {
@@ -30,15 +39,19 @@ export interface StageState {
 /** The state of every stage, for metrics and alarms. It changes nothing. */
 export async function readPipeline(database: Database, clock: Clock): Promise<StageState[]> {
   const { sql } = database;
-  const [[fold], [outbox]] = await retryRead(() =>
+  const hour = hourFloor(clock.nowMs());
+  const [[fold], [outbox], [settlement]] = await retryRead(() =>
     Promise.all([
       sql`select coalesce(sum(unfolded), 0) as waiting, min(unfolded_since) as since,
             string_agg(id, ' ' order by id) filter (where closed_at is not null) as vanished
           from budget_holders where unfolded_since is not null`,
       sql`select count(*) as waiting, min(created_at) as since from outbox where sent_at is null`,
+      sql`select count(*) as waiting, min(greatest(unsettled_since, hour + interval '1 hour')) as since
+          from (select hour, unsettled_since from accruals where not is_settled and hour < ${hour}
+                order by hour, billing_account_id limit ${CHARGES_MAX}) as due`,
     ]),
   );
-  return [stateOf("fold", fold, clock), stateOf("outbox", outbox, clock)];
+  return [stateOf("fold", fold, clock), stateOf("outbox", outbox, clock), stateOf("settlement", settlement, clock)];
 }
 
 function stateOf(stage: PipelineStage, row: Record<string, unknown> | undefined, clock: Clock): StageState {

@@ -1,9 +1,12 @@
-import { newId } from "@tollgate/kernel";
+import type { PipelineStage } from "@tollgate/contracts";
+import { hourFloor, newId } from "@tollgate/kernel";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ServiceFixture } from "../../test/serviceFixture.ts";
 import { createServiceFixture, insertMember, insertProject, SYSTEM } from "../../test/serviceFixture.ts";
 import { makeCalls, micros } from "../../test/usageFixture.ts";
+import { settleAccount } from "../balance/index.ts";
 import { openHolder, renewHolder } from "../budgets/index.ts";
+import type { StageState } from "./checkPipeline.ts";
 import { checkPipeline } from "./checkPipeline.ts";
 import { exportCsv } from "./exportCsv.ts";
 import { forgetUsage } from "./forgetUsage.ts";
@@ -13,6 +16,7 @@ import { readRanks } from "./readRanks.ts";
 import { setRankingName } from "./setRankingName.ts";
 
 const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 let fixture: ServiceFixture;
 beforeAll(async () => {
@@ -93,6 +97,83 @@ test("calls that wait while nothing is folded are announced once, and so is thei
   await renew(10, 9_000);
   expect(await stalled()).toBe(false);
   expect(await announced()).toEqual(["usage.pipelineStalled fold", "usage.pipelineRecovered fold"]);
+  // The rest as well, so that nothing of it waits in the tests that follow.
+  await renew(0, 9_010);
+});
+
+/** Whether a stage stands still, as the minutely check finds. What the tests before have left is not looked at. */
+async function checkStage(stage: PipelineStage): Promise<StageState | undefined> {
+  return (await checkPipeline({ ctx: system() })).find((state) => state.stage === stage);
+}
+const clearOutbox = () => system().database.sql`update outbox set sent_at = now() where sent_at is null`;
+const ofStage = async (stage: PipelineStage) => (await announced()).filter((name) => name.endsWith(` ${stage}`));
+
+test("events and jobs that nobody sends are announced once, and so is that they are sent again", async () => {
+  const { clock } = fixture;
+  await clearOutbox();
+  expect(await checkStage("outbox")).toEqual({
+    stage: "outbox",
+    waiting: 0,
+    ageMs: 0,
+    isStalled: false,
+    vanishedRuns: [],
+  });
+  // Any verb's event will do.
+  const { id } = await insertProject(fixture);
+  const admin = fixture.as(await insertMember(fixture, id, "admin"));
+  await clearOutbox();
+  await setRankingName({ ctx: admin, input: { projectId: id, displayName: "Waits" } });
+  clock.advanceMs(2 * MINUTE_MS);
+  expect(await checkStage("outbox")).toMatchObject({ waiting: 1, ageMs: 2 * MINUTE_MS, isStalled: false });
+  clock.advanceMs(1);
+  expect(await checkStage("outbox")).toMatchObject({ isStalled: true });
+  // The announcement waits there as well, and is not announced in turn.
+  expect(await checkStage("outbox")).toMatchObject({ waiting: 2, isStalled: true });
+  expect(await ofStage("outbox")).toEqual(["usage.pipelineStalled outbox"]);
+  await clearOutbox();
+  expect(await checkStage("outbox")).toMatchObject({ waiting: 0, ageMs: 0, isStalled: false });
+  expect(await ofStage("outbox")).toEqual(["usage.pipelineStalled outbox", "usage.pipelineRecovered outbox"]);
+});
+
+test("usage that three settlements in a row have left is announced once; a call that came late waits since it came", async () => {
+  const { clock } = fixture;
+  const [project, other] = [await insertProject(fixture), await insertProject(fixture)];
+  clock.set(new Date(hourFloor(clock.nowMs()).getTime() + 59 * MINUTE_MS));
+  const early = clock.now();
+  await callsOf(project, 2, { chargedMicros: micros(5) });
+  // Its hour is not over: nothing is due.
+  expect(await checkStage("settlement")).toMatchObject({ waiting: 0, ageMs: 0 });
+  clock.advanceMs(MINUTE_MS);
+  expect(await checkStage("settlement")).toMatchObject({ waiting: 1, ageMs: 0 });
+  clock.advanceMs(3 * HOUR_MS);
+  expect(await checkStage("settlement")).toMatchObject({ waiting: 1, ageMs: 3 * HOUR_MS, isStalled: false });
+  clock.advanceMs(1);
+  expect([await checkStage("settlement"), await checkStage("settlement")]).toMatchObject([
+    { isStalled: true },
+    { isStalled: true },
+  ]);
+  const settle = (billingAccountId: string) =>
+    settleAccount({ ctx: system(), input: { billingAccountId, before: hourFloor(clock.nowMs()) } });
+  await settle(project.billingAccountId);
+  expect(await checkStage("settlement")).toMatchObject({ waiting: 0, ageMs: 0, isStalled: false });
+  expect(await ofStage("settlement")).toEqual([
+    "usage.pipelineStalled settlement",
+    "usage.pipelineRecovered settlement",
+  ]);
+
+  // A gateway's disk comes back after hours: into an hour that was settled, and into one of which nothing was known.
+  await callsOf(project, 1, { chargedMicros: micros(5), at: early });
+  await callsOf(other, 1, { chargedMicros: micros(5), at: early });
+  expect(await checkStage("settlement")).toMatchObject({ waiting: 2, ageMs: 0, isStalled: false });
+  clock.advanceMs(2 * HOUR_MS);
+  // More of that hour does not make it young again.
+  await callsOf(project, 1, { chargedMicros: micros(5), at: early });
+  await settle(other.billingAccountId);
+  expect(await checkStage("settlement")).toMatchObject({ ageMs: 2 * HOUR_MS, isStalled: false });
+  clock.advanceMs(HOUR_MS + 1);
+  expect(await checkStage("settlement")).toMatchObject({ isStalled: true });
+  await settle(project.billingAccountId);
+  expect(await checkStage("settlement")).toMatchObject({ waiting: 0, isStalled: false });
 });
 
 test("users are ranked by their calls, under the name they chose, and only those who chose one", async () => {
