@@ -86,6 +86,29 @@ describe("every gateway decides by a change within a second of the answer", () =
     expect(Math.max(...worst)).toBeLessThan(CHANGED_MS_MAX);
   });
 
+  it("when an endpoint's free quota changes: what was none is free, what is used up is charged, and is free again", async () => {
+    const priceMicros = 1_500;
+    const change = (endpoint: Record<string, unknown>) =>
+      operate("catalog/update", { name: "qr", endpoints: [{ name: "generate", ...endpoint }] });
+    const untilPriced = (price: number) =>
+      untilChanged(async (gateway) => {
+        const { status, priceMicros: charged } = await callQr(gateway);
+        return status === 200 && charged === price;
+      });
+    await change({ priceMicros: `${priceMicros}`, freePerMonth: 0 });
+    await untilPriced(priceMicros);
+    const worst: number[] = [];
+    // One is fewer than were made: that quota is used up when it begins.
+    for (const few of [0, 1, 1, 0]) {
+      await change({ freePerMonth: 1_000_000 });
+      worst.push(...(await untilPriced(0)));
+      await change({ freePerMonth: few });
+      worst.push(...(await untilPriced(priceMicros)));
+    }
+    console.info(`a free quota reaches ${GATEWAYS} gateways in ${Math.max(...worst).toFixed(0)} ms at worst`);
+    expect(Math.max(...worst)).toBeLessThan(CHANGED_MS_MAX);
+  });
+
   it("when an API is deprecated, removed and published again", async () => {
     const { openapi, endpoints, ...api } = await operate("catalog/get", { name: "qr" });
     const [endpoint] = endpoints as Record<string, unknown>[];

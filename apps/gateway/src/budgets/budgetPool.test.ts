@@ -424,6 +424,56 @@ describe("one gateway's slices", () => {
     expect(slice.isExhausted(100, clock.nowMs())).toBe(false);
   });
 
+  describe("when the limit is another", () => {
+    const quota = (pool: BudgetPool, limit: bigint) => pool.slice("endpoint_free:1", "endpoint_free", "ba_1", limit);
+    const answer = (grantedTotal: bigint): LeaseResult[] => [
+      { budgetId: "endpoint_free:1", grantedTotal, available: 0n, heldByOthers: 0n },
+    ];
+
+    it("forget that the budget was empty", async () => {
+      const { pool, asked } = scriptedPool({ id: "gw_1.0" });
+      const slice = quota(pool, 5n);
+      const waiting = pool.wait(slice, 1);
+      await vi.advanceTimersByTimeAsync(0);
+      asked[0]?.answer(answer(0n));
+      await waiting;
+      quota(pool, 5n);
+      expect(slice.isExhausted(1, clock.nowMs())).toBe(true);
+      quota(pool, 50n);
+      expect(slice.isExhausted(1, clock.nowMs())).toBe(false);
+    });
+
+    it("give back what they hold under the one before", async () => {
+      const { pool, asked } = scriptedPool({ id: "gw_1.0" });
+      const slice = quota(pool, 50n);
+      const waiting = pool.wait(slice, 20);
+      await vi.advanceTimersByTimeAsync(0);
+      asked[0]?.answer(answer(20n));
+      await waiting;
+      quota(pool, 50n);
+      expect(slice.covers(20, clock.nowMs())).toBe(true);
+      quota(pool, 5n);
+      expect(slice.covers(1, clock.nowMs())).toBe(false);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(asked[1]?.requests[0]).toMatchObject({ believedLimit: 5n, returnedTotal: 20n });
+    });
+
+    it("ask again for those who wait for an answer about the one before, and keep nothing of that", async () => {
+      const { pool, asked } = scriptedPool({ id: "gw_1.0" });
+      const slice = quota(pool, 50n);
+      const waiting = pool.wait(slice, 1);
+      await vi.advanceTimersByTimeAsync(0);
+      quota(pool, 500n);
+      asked[0]?.answer(answer(20n));
+      await vi.advanceTimersByTimeAsync(0);
+      expect(slice.remaining).toBe(0);
+      expect(asked[1]?.requests[0]).toMatchObject({ believedLimit: 500n, returnedTotal: 20n, demand: 1n });
+      asked[1]?.answer(answer(21n));
+      await waiting;
+      expect(slice.remaining).toBe(1);
+    });
+  });
+
   it("forgets the budgets of past months, and neither the wallet nor what is used", async () => {
     const { pool } = scriptedPool({ id: "gw_1.0" });
     const march = pool.slice("tier_free:2026-03", "tier_free", "ba_1");

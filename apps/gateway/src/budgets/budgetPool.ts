@@ -76,11 +76,18 @@ export class BudgetPool {
     return this.#options.holderId() !== undefined;
   }
 
-  /** The slice of a budget; the same object every time. */
+  /**
+   * The slice of a budget; the same object every time. What is known and held under another limit than is believed now
+   * counts no longer: it goes back, and the next call asks.
+   */
   slice(id: string, kind: BudgetKind, billingAccountId: string, believedLimit?: bigint): BudgetSlice {
     const existing = this.#slices.get(id);
     if (existing !== undefined) {
-      existing.believedLimit = believedLimit;
+      if (existing.believedLimit !== believedLimit) {
+        existing.believedLimit = believedLimit;
+        existing.exhaustedUntilMs = 0;
+        if (existing.remaining > 0) this.#return(existing);
+      }
       return existing;
     }
     const slice = new BudgetSlice(id, kind, billingAccountId, believedLimit);
@@ -220,15 +227,16 @@ export class BudgetPool {
       const byId = new Map(results.map((result) => [result.budgetId, result]));
       const isSameHolder = holderId === this.#options.holderId();
       if (isSameHolder) this.#heldBy = holderId;
-      for (const { slice, waiters } of asked) {
+      for (const { slice, waiters, request } of asked) {
         slice.isAsking = false;
         const result = byId.get(slice.id);
-        if (isSameHolder) {
-          if (result !== undefined) this.#apply(slice, result);
+        if (isSameHolder && result !== undefined) this.#apply(slice, result);
+        if (isSameHolder && request.believedLimit === slice.believedLimit) {
           this.#settle(slice, waiters, result);
-        } else if (slice.waiters.length > 0) {
-          // An answer to the run before says nothing about what this one may have.
-          this.#need(slice);
+        } else {
+          // An answer to the run before, or about the limit before, says nothing about what may be had now.
+          if (isSameHolder) this.#putBack(slice);
+          if (slice.waiters.length > 0 || slice.hasUnsentReturn) this.#need(slice);
         }
       }
       const returned = asked.filter(({ returns }) => returns).map(({ slice }) => slice.id);
