@@ -37,7 +37,7 @@ export function reserve(
 ): Reservation | Refusal | Shortage {
   caller.renew(nowMs);
   const price = endpoint.unitPrice(nowMs);
-  if (caller.record.mode === "test") {
+  if (!caller.isLive) {
     return takeAll(pool, caller.testCalls, 1, nowMs, "test", 0, REFUSALS.testCalls);
   }
   if (price === 0) {

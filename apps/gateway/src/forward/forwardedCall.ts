@@ -119,7 +119,7 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
     this.#expectClosing();
     this.#body = this.#requestBody();
     if (this.#body !== null) this.#expectProgress();
-    const token = this.#caller.tokens.get(this.#route.api.name);
+    const token = this.#caller.token(this.#route.api.name);
     const ageMs = token === undefined ? Number.POSITIVE_INFINITY : this.#startedAtMs - token.signedAtMs;
     if (token !== undefined && ageMs < TOKEN_FRESH_MS) {
       this.#dispatch(token);
@@ -306,7 +306,7 @@ export class ForwardedCall implements SpoolWaiter, UpstreamHandler {
 
   #retryOrFail(code: string): void {
     this.#target?.failed();
-    const token = this.#caller.tokens.get(this.#route.api.name);
+    const token = this.#caller.token(this.#route.api.name);
     // An upstream that takes too long has the call already, and the caller has waited as long as it was told.
     const isTooSlow = code.endsWith("TIMEOUT") && !code.endsWith("CONNECT_TIMEOUT");
     if (isTooSlow) this.#fail(REFUSALS.timeout);

@@ -32,30 +32,37 @@ export class Caller {
   readonly record: KeyRecord;
   readonly partition: number;
   readonly limits: CallLimits;
-  readonly tokens = new Map<string, UpstreamToken>();
-  /** The month's budgets; see {@link renew}. */
+  readonly isLive: boolean;
+  /** What the month's calls are paid from; see {@link renew}. */
   money: readonly BudgetSlice[] = [];
-  tierFree: readonly BudgetSlice[] = [];
-  testCalls: readonly BudgetSlice[] = [];
 
   readonly #pool: BudgetPool;
   readonly #ended: Refusal | undefined;
   readonly #blocked: Refusal | undefined;
+  readonly #expiresAtMs: number | null;
   readonly #allowed: BlockList | undefined;
-  readonly #subjects = new Map<string, string>();
-  readonly #endpointFree = new Map<string, readonly BudgetSlice[]>();
-  #subjectsHolder = "";
+  readonly #isForAllApis: boolean;
   #month: Period | undefined;
   #day: Period | undefined;
+  // Made when they are needed: a gateway holds many more keys than are in use, and most need few of these.
+  #tierFree: readonly BudgetSlice[] | undefined;
+  #testCalls: readonly BudgetSlice[] | undefined;
+  #endpointFree: Map<string, readonly BudgetSlice[]> | undefined;
+  #tokens: Map<string, UpstreamToken> | undefined;
+  #subjects: Map<string, string> | undefined;
+  #subjectsHolder = "";
 
   constructor(record: KeyRecord, pool: BudgetPool, limits: CallLimits) {
     this.record = record;
     this.partition = crc32(record.billingAccount.id) % SPOOL_PARTITIONS;
     this.limits = limits;
+    this.isLive = record.mode === "live";
     this.#pool = pool;
     this.#ended = record.status === "revoked" || record.project.isDeleted ? REFUSALS.unknownKey : undefined;
     this.#blocked =
       record.status === "blocked" ? blockedRefusal(record.blockedMessage ?? "This API key is blocked") : undefined;
+    this.#expiresAtMs = record.expiresAtMs;
+    this.#isForAllApis = record.scopes.includes("*");
     this.#allowed = record.allowedCidrs === null ? undefined : toBlockList(record.allowedCidrs);
   }
 
@@ -66,8 +73,7 @@ export class Caller {
   /** Whether the key may be used at all, now. What has ended for good comes before what may be lifted. */
   refuse(nowMs: number): Refusal | undefined {
     if (this.#ended !== undefined) return this.#ended;
-    const { expiresAtMs } = this.record;
-    if (expiresAtMs !== null && nowMs >= expiresAtMs) return REFUSALS.expiredKey;
+    if (this.#expiresAtMs !== null && nowMs >= this.#expiresAtMs) return REFUSALS.expiredKey;
     return this.#blocked;
   }
 
@@ -82,19 +88,20 @@ export class Caller {
   }
 
   hasScope(api: string): boolean {
-    for (const scope of this.record.scopes) if (scope === "*" || scope === api) return true;
-    return false;
+    return this.#isForAllApis || this.record.scopes.includes(api);
   }
 
   /** Makes the budgets those of the present month and day. */
   renew(nowMs: number): void {
     if (this.#month !== undefined && nowMs < this.#month.endMs && nowMs >= this.#month.startMs) {
-      if (this.record.mode === "live" || (this.#day !== undefined && nowMs < this.#day.endMs)) return;
+      if (this.isLive || (this.#day !== undefined && nowMs < this.#day.endMs)) return;
     }
-    const { billingAccount, project, tier, rootKeyId, monthlySpendCapMicros } = this.record;
+    const { billingAccount, project, rootKeyId, monthlySpendCapMicros } = this.record;
     this.#month = presentMonth(nowMs, billingAccount.timeZone);
     this.#day = presentDay(nowMs, billingAccount.timeZone);
-    this.#endpointFree.clear();
+    this.#tierFree = undefined;
+    this.#testCalls = undefined;
+    this.#endpointFree = undefined;
     const month = this.#month.id;
     const money = [this.#slice(walletBudgetId(billingAccount.id), "wallet")];
     if (project.monthlySpendCapMicros !== null) {
@@ -104,26 +111,43 @@ export class Caller {
       money.push(this.#slice(keyCapBudgetId(rootKeyId, month), "key_cap", monthlySpendCapMicros));
     }
     this.money = money;
-    const freeCalls = BigInt(tier.freeCallsPerMonth);
-    this.tierFree = [this.#slice(tierFreeBudgetId(billingAccount.id, month), "tier_free", freeCalls)];
-    this.testCalls = [this.#slice(testCallsBudgetId(project.id, this.#day.id), "test_calls", TEST_CALLS_PER_DAY)];
+  }
+
+  /** The free calls of the tier this month. */
+  get tierFree(): readonly BudgetSlice[] {
+    if (this.#tierFree === undefined) {
+      const { billingAccount, tier } = this.record;
+      const id = tierFreeBudgetId(billingAccount.id, this.#month?.id ?? "");
+      this.#tierFree = [this.#slice(id, "tier_free", BigInt(tier.freeCallsPerMonth))];
+    }
+    return this.#tierFree;
+  }
+
+  /** The calls that test keys may make today. */
+  get testCalls(): readonly BudgetSlice[] {
+    if (this.#testCalls === undefined) {
+      const id = testCallsBudgetId(this.record.project.id, this.#day?.id ?? "");
+      this.#testCalls = [this.#slice(id, "test_calls", TEST_CALLS_PER_DAY)];
+    }
+    return this.#testCalls;
   }
 
   /** The free calls of a paid endpoint this month. */
   endpointFree(endpointId: string, freePerMonth: number): readonly BudgetSlice[] {
-    const existing = this.#endpointFree.get(endpointId);
+    const existing = this.#endpointFree?.get(endpointId);
     const limit = BigInt(freePerMonth);
     if (existing !== undefined && existing[0]?.believedLimit === limit) return existing;
     const id = endpointFreeBudgetId(this.record.billingAccount.id, endpointId, this.#month?.id ?? "");
     const slices = [this.#slice(id, "endpoint_free", limit)];
+    this.#endpointFree ??= new Map();
     this.#endpointFree.set(endpointId, slices);
     return slices;
   }
 
   /** The part of a call record that is the same for every call to an endpoint. */
   recordSubject(holderId: string, endpointId: string): string {
-    if (holderId !== this.#subjectsHolder) {
-      this.#subjects.clear();
+    if (this.#subjects === undefined || holderId !== this.#subjectsHolder) {
+      this.#subjects = new Map();
       this.#subjectsHolder = holderId;
     }
     const existing = this.#subjects.get(endpointId);
@@ -132,6 +156,16 @@ export class Caller {
     const subject = callRecordSubject(holderId, billingAccount.id, project.id, keyId, endpointId, mode);
     this.#subjects.set(endpointId, subject);
     return subject;
+  }
+
+  /** The token that goes to an API's upstream with the caller's calls, if one was signed. */
+  token(api: string): UpstreamToken | undefined {
+    return this.#tokens?.get(api);
+  }
+
+  keepToken(api: string, token: UpstreamToken): void {
+    this.#tokens ??= new Map();
+    this.#tokens.set(api, token);
   }
 
   #slice(id: string, kind: BudgetKind, limit?: bigint): BudgetSlice {

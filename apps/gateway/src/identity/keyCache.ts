@@ -2,8 +2,10 @@ import { hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Clock, Logger } from "@tollgate/kernel";
 import type { KeyRecord } from "@tollgate/services/keys";
-import { hasValidChecksum } from "@tollgate/services/keys";
+import { hashKey, hasValidChecksum } from "@tollgate/services/keys";
 import { LRUCache } from "lru-cache";
+import type { Digested } from "./digestCache.ts";
+import { DigestCache } from "./digestCache.ts";
 
 /**
  * Keys in memory: SHA-256 of the key's text → what the gateway must know of it. What is not there is loaded once however
@@ -36,7 +38,8 @@ const REFRESH_AGAIN_MS = 1_000;
 const UNKNOWN_TRUSTED_MS = 10_000;
 const UNKNOWN_MAX = 50_000;
 
-interface Cached<Entry> {
+/** Its times are counted from when the cache was made: such numbers lie in the object, those of 1970 beside it. */
+interface Cached<Entry> extends Digested<Cached<Entry>> {
   readonly entry: Entry;
   readonly record: KeyRecord;
   readonly loadedAtMs: number;
@@ -52,16 +55,18 @@ interface Loading<Entry> {
 
 export class KeyCache<Entry extends object> {
   readonly #options: KeyCacheOptions<Entry>;
-  readonly #known: LRUCache<string, Cached<Entry>>;
+  readonly #madeAtMs: number;
+  readonly #known: DigestCache<Cached<Entry>>;
   /** Apart from the known ones, so that a flood of made-up keys does not push real ones out. */
   readonly #unknown = new LRUCache<string, number>({ max: UNKNOWN_MAX });
   readonly #loading = new Map<string, Loading<Entry>>();
   /** The key that came last over a connection, which says the same one again and again, and forgets it when it is gone. */
-  readonly #last = new WeakMap<object, { readonly text: string; readonly keyHash: string }>();
+  readonly #last = new WeakMap<object, { readonly text: string; readonly digest: string }>();
 
   constructor(options: KeyCacheOptions<Entry>) {
     this.#options = options;
-    this.#known = new LRUCache({ max: options.entriesMax });
+    this.#madeAtMs = options.clock.nowMs();
+    this.#known = new DigestCache(options.entriesMax);
   }
 
   /**
@@ -69,23 +74,24 @@ export class KeyCache<Entry extends object> {
    * @param connection what the key came over
    */
   find(text: string, nowMs: number, connection: object): Entry | null | undefined {
-    const keyHash = this.#hashOf(text, connection);
-    const cached = this.#known.get(keyHash);
+    const digest = this.#digestOf(text, connection);
+    const cached = this.#known.get(digest);
     if (cached !== undefined) {
       const trustedMs = this.#options.isPushAlive() ? TRUSTED_MS : TRUSTED_WITHOUT_PUSH_MS;
-      const ageMs = nowMs - cached.loadedAtMs;
+      const sinceMs = nowMs - this.#madeAtMs;
+      const ageMs = sinceMs - cached.loadedAtMs;
       if (ageMs >= trustedMs) return undefined;
-      if (ageMs >= trustedMs / 2 && nowMs >= cached.refreshAtMs) this.#refresh(text, cached, nowMs);
+      if (ageMs >= trustedMs / 2 && sinceMs >= cached.refreshAtMs) this.#refresh(text, cached, sinceMs);
       return cached.entry;
     }
-    const unknownAtMs = this.#unknown.get(keyHash);
+    const unknownAtMs = this.#unknown.get(digest);
     if (unknownAtMs !== undefined && nowMs - unknownAtMs < UNKNOWN_TRUSTED_MS) return null;
     return hasValidChecksum(text) ? undefined : null;
   }
 
   /** @throws TollgateError `database_unavailable` */
   load(text: string): Promise<Entry | undefined> {
-    const keyHash = hash("sha256", text, "hex");
+    const keyHash = hashKey(text);
     const existing = this.#loading.get(keyHash);
     if (existing !== undefined) return existing.promise;
     const loading: Loading<Entry> = { promise: this.#loadFresh(keyHash), changes: [] };
@@ -98,35 +104,38 @@ export class KeyCache<Entry extends object> {
   }
 
   /** A key in use is looked up again while it is still trusted: its calls wait for the database once, not every minute. */
-  #refresh(text: string, cached: Cached<Entry>, nowMs: number): void {
-    cached.refreshAtMs = nowMs + REFRESH_AGAIN_MS;
+  #refresh(text: string, cached: Cached<Entry>, sinceMs: number): void {
+    cached.refreshAtMs = sinceMs + REFRESH_AGAIN_MS;
     this.load(text).catch((error: unknown) =>
       this.#options.logger.debug({ err: error }, "a key was not looked up again"),
     );
   }
 
-  #hashOf(text: string, connection: object): string {
+  #digestOf(text: string, connection: object): string {
     const last = this.#last.get(connection);
-    if (last?.text === text) return last.keyHash;
-    const keyHash = hash("sha256", text, "hex");
-    this.#last.set(connection, { text, keyHash });
-    return keyHash;
+    if (last?.text === text) return last.digest;
+    const digest = hash("sha256", text, "binary");
+    this.#last.set(connection, { text, digest });
+    return digest;
   }
 
+  /** @param keyHash as the database and the events have it: {@link hashKey} */
   invalidate(keyHash: string): void {
-    this.#known.delete(keyHash);
-    this.#unknown.delete(keyHash);
+    const digest = toDigest(keyHash);
+    this.#known.delete(digest);
+    this.#unknown.delete(digest);
     this.#loading.get(keyHash)?.changes.push(() => true);
   }
 
   /** For changes above a key: its project, its account, its owner. */
   invalidateWhere(matches: (record: KeyRecord) => boolean): void {
-    for (const [keyHash, cached] of this.#known.entries()) if (matches(cached.record)) this.#known.delete(keyHash);
+    for (const cached of this.#known.values()) if (matches(cached.record)) this.#known.delete(cached.digest);
     // A key that is not there has nothing above it that could have changed.
     for (const { changes } of this.#loading.values()) changes.push((record) => record !== undefined && matches(record));
   }
 
   async #loadFresh(keyHash: string): Promise<Entry | undefined> {
+    const digest = toDigest(keyHash);
     for (;;) {
       const askedAtMs = this.#options.clock.nowMs();
       const record = await this.#options.ports.load(keyHash);
@@ -137,15 +146,18 @@ export class KeyCache<Entry extends object> {
         if (changes.some((isIn) => isIn(record))) continue;
       }
       if (record === undefined) {
-        this.#known.delete(keyHash);
-        this.#unknown.set(keyHash, askedAtMs);
+        this.#known.delete(digest);
+        this.#unknown.set(digest, askedAtMs);
         return undefined;
       }
-      const known = this.#known.get(keyHash);
+      const known = this.#known.get(digest);
       const isSame = known !== undefined && isDeepStrictEqual(known.record, record);
       const entry = isSame ? known.entry : this.#options.ports.toEntry(record);
-      this.#known.set(keyHash, { entry, record, loadedAtMs: askedAtMs, refreshAtMs: 0 });
+      const loadedAtMs = askedAtMs - this.#madeAtMs;
+      this.#known.set({ digest, entry, record, loadedAtMs, refreshAtMs: 0, wasUsed: false, alike: undefined });
       return entry;
     }
   }
 }
+
+const toDigest = (keyHash: string): string => Buffer.from(keyHash, "hex").toString("latin1");

@@ -16,6 +16,6 @@ export const upstreamTokenSigner =
       api,
     });
     const token = { authorization: `Bearer ${text}`, signedAtMs };
-    caller.tokens.set(api, token);
+    caller.keepToken(api, token);
     return token;
   };
