@@ -137,3 +137,40 @@ test("ranks go by the live calls of thirty days, and one giant sets the scale as
   expect(apis.map(({ api }) => api).slice(0, 3)).toEqual(["busy", "giant", "half"]);
   expect(rankedAt).toEqual(fixture.clock.now());
 });
+
+test("ranks name every published API however many there are, each with a popularity from 1 to 10", async () => {
+  const many = 10_000;
+  const { endpoints } = await publish("zebra");
+  await publish("draft", { status: "draft" });
+  await publish("gone");
+  await removeApi({ ctx: system(), input: { name: "gone" } });
+  const { sql } = system().database;
+  await sql`
+    insert into apis (id, name, display_name, description, category, status, openapi, revision, created_at, updated_at)
+    select 'api_many' || n, 'many-' || n, 'Many ' || n, description, category, status, openapi, revision, created_at,
+           updated_at
+    from apis, generate_series(1, ${many}) as n where name = 'zebra'`;
+  // Before the first ranking nothing is known to be called.
+  const unranked = await readRanks({ ctx: fixture.as() });
+  expect(unranked.rankedAt).toBeNull();
+  expect(unranked.apis).toHaveLength(many + 1);
+  expect(new Set(unranked.apis.map(({ popularity }) => popularity))).toEqual(new Set([1]));
+
+  const { billingAccountId, id: projectId } = await insertProject(fixture);
+  const call = { billingAccountId, projectId, endpointId: endpoints[0]?.id ?? "", chargedMicros: micros(0) };
+  await makeCalls(fixture, [{ ...call, at: fixture.clock.now() }]);
+  await rankApis({ ctx: system() });
+  const ranked = await readRanks({ ctx: fixture.as() });
+  expect(ranked.apis).toHaveLength(many + 1);
+  expect(ranked.apis[0]).toEqual({ api: "zebra", displayName: "The zebra", popularity: 10 });
+  expect(new Set(ranked.apis.slice(1).map(({ popularity }) => popularity))).toEqual(new Set([1]));
+  const names = new Set(ranked.apis.map(({ api }) => api));
+  expect([names.size, names.has("draft"), names.has("gone")]).toEqual([many + 1, false, false]);
+
+  // Only one changes now, and that makes it the last: when it was is said all the same.
+  fixture.clock.advanceMs(31 * 86_400_000);
+  await rankApis({ ctx: system() });
+  const again = await readRanks({ ctx: fixture.as() });
+  expect(again.rankedAt).toEqual(fixture.clock.now());
+  expect(again.apis.at(-1)).toMatchObject({ api: "zebra", popularity: 1 });
+});
