@@ -6,6 +6,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import type { System } from "@tollgate/dev/system";
 import { startSystem } from "@tollgate/dev/system";
+import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Stranger } from "./stranger.ts";
 import { addCredit, allowHighRates, callGateway, callRest, eventually, signUp } from "./stranger.ts";
@@ -229,5 +230,58 @@ describe("the code that the catalogue shows", () => {
     await writeFile(path.join(dir, "generate.mts"), generate.typescript);
     await run(process.execPath, ["--import", tsx, "generate.mts"], runIn());
     expect(await readFile(path.join(dir, "generate.png"))).toEqual(viaCurl);
+  });
+});
+
+describe("with ten thousand other APIs in the catalogue", () => {
+  const OTHERS = 10_000;
+
+  /** Three endpoints each, and the gateways know them. */
+  async function publishOthers(): Promise<void> {
+    const sql = postgres(system.ready.databaseUrl, { max: 1, onnotice: () => undefined });
+    try {
+      await sql`
+        insert into apis (id, name, display_name, description, category, status, openapi, upstream_urls, revision, created_at, updated_at)
+        select 'api_other' || n, 'other-' || n, 'Other ' || n, 'One of many', 'others', 'published',
+          jsonb_build_object('openapi', '3.1.0', 'padding', repeat('x', 2000)), '["http://127.0.0.1:9"]', 1, now(), now()
+        from generate_series(1, ${OTHERS}::int) as n`;
+      await sql`
+        insert into endpoints (id, api_id, name, method, path, free_per_month, unit, units_max, meter, is_charged_on_4xx,
+                               timeout_ms, body_bytes_max, created_at)
+        select 'ep_other' || n || '_' || e, 'api_other' || n, 'get' || e, 'GET', '/', 0, 'call', 1, 'call', false, 30000, 1048576, now()
+        from generate_series(1, ${OTHERS}::int) as n, generate_series(1, 3) as e`;
+      await sql`
+        insert into endpoint_prices (endpoint_id, effective_from, price_micros, created_at)
+        select id, '2020-01-01', 1000, now() from endpoints where id like 'ep\_other%'`;
+      await sql`vacuum analyze apis, endpoints, endpoint_prices`;
+    } finally {
+      await sql.end();
+    }
+    await untilChanged(async (gateway) => {
+      const { code } = await callGateway(`${gateway}/v1/other-${OTHERS}/get3`, stranger.key);
+      return code !== "api_not_found";
+    });
+  }
+
+  it("a price reaches every gateway within a second, and no call waits for what has not changed", async () => {
+    await publishOthers();
+    const worst: number[] = [];
+    let slowestMs = 0;
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const priceMicros = 4_000 + round;
+      await operate("catalog/update", { name: "qr", endpoints: [{ name: "generate", priceMicros: `${priceMicros}` }] });
+      const changed = await untilChanged(async (gateway) => {
+        const calledAt = performance.now();
+        const { priceMicros: charged } = await callQr(gateway);
+        slowestMs = Math.max(slowestMs, performance.now() - calledAt);
+        return charged === priceMicros;
+      });
+      worst.push(...changed);
+    }
+    const reached = `${Math.max(...worst).toFixed(0)} ms at worst`;
+    console.info(
+      `among ${OTHERS} others a price reaches ${GATEWAYS} gateways in ${reached}; the slowest call took ${slowestMs.toFixed(0)} ms`,
+    );
+    expect(Math.max(...worst)).toBeLessThan(CHANGED_MS_MAX);
   });
 });

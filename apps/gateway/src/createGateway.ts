@@ -10,7 +10,7 @@ import { settingsFrom } from "@tollgate/services";
 import { loadUpstreamSecrets } from "@tollgate/services/admin";
 import { expireDueGrants } from "@tollgate/services/balance";
 import { closeHolder, closeRun, leaseBudgets, openHolder, renewHolder } from "@tollgate/services/budgets";
-import { loadCatalogue, readCatalogueVersion } from "@tollgate/services/catalog";
+import { loadCatalogueChanges, readCatalogueVersion } from "@tollgate/services/catalog";
 import { createTokenIssuer } from "@tollgate/services/customers";
 import { loadKeyRecord } from "@tollgate/services/keys";
 import { readFoldedMarks } from "@tollgate/services/metering";
@@ -143,8 +143,9 @@ export async function createGateway(options: {
     clock,
     logger,
     ports: {
-      load: () => loadCatalogue({ ctx: dbContext }),
-      loadCredentials: async () => openCredentials(keyring, await loadUpstreamSecrets({ ctx: dbContext }), logger),
+      loadChanges: (known) => loadCatalogueChanges({ ctx: dbContext, input: { known } }),
+      loadCredentials: async (apiIds) =>
+        openCredentials(keyring, await loadUpstreamSecrets({ ctx: dbContext, input: { apiIds } }), logger),
       readVersion: () => readCatalogueVersion({ ctx: dbContext }),
     },
   });

@@ -1,15 +1,16 @@
 import type { Clock, Logger } from "@tollgate/kernel";
-import type { Catalogue, CatalogueApi, CatalogueEndpoint } from "@tollgate/services/catalog";
+import type { CatalogueApi, CatalogueChanges, CatalogueEndpoint } from "@tollgate/services/catalog";
 import type { UpstreamCredentials } from "../credentials/upstreamCredentials.ts";
 
 /**
- * The whole catalogue in memory, replaced as a whole when an event says it changed, and looked at every few seconds in
- * case the event was lost. While the database is away the last one stays.
+ * The whole catalogue in memory. When an event says that it changed, the APIs whose revision is another are loaded again;
+ * and every few seconds it is looked at in case the event was lost. While the database is away the last one stays.
  */
 export interface CataloguePorts {
-  load(): Promise<Catalogue>;
-  /** Credentials of upstreams by the API's id. Asked for after the catalogue, whose version moves with them. */
-  loadCredentials(): Promise<ReadonlyMap<string, UpstreamCredentials>>;
+  /** @param known revisions by the APIs' ids */
+  loadChanges(known: ReadonlyMap<string, number>): Promise<CatalogueChanges>;
+  /** Credentials of upstreams by the API's id. Asked for after the APIs, whose revisions move with them. */
+  loadCredentials(apiIds: readonly string[]): Promise<ReadonlyMap<string, UpstreamCredentials>>;
   readVersion(): Promise<string>;
 }
 
@@ -92,7 +93,9 @@ export class CatalogueCache {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #timer: NodeJS.Timeout;
-  #apis: ReadonlyMap<string, RoutedApi> = new Map();
+  readonly #apis = new Map<string, RoutedApi>();
+  /** By the APIs' ids, what {@link #apis} was made of. */
+  readonly #held = new Map<string, { readonly name: string; readonly revision: number }>();
   #version: string | undefined;
   #loading: Promise<void> | undefined;
   #isStale = false;
@@ -114,7 +117,7 @@ export class CatalogueCache {
     return this.#apis.get(name);
   }
 
-  /** Loads the catalogue; several that ask at once share a load, and one that asks during a load gets the next. */
+  /** Loads what has changed; several that ask at once share a load, and one that asks during a load gets the next. */
   refresh(): Promise<void> {
     if (this.#loading !== undefined) {
       this.#isStale = true;
@@ -133,12 +136,30 @@ export class CatalogueCache {
   async #load(): Promise<void> {
     do {
       this.#isStale = false;
-      const catalogue = await this.#ports.load();
-      const credentials = await this.#ports.loadCredentials();
-      this.#apis = new Map(catalogue.apis.map((api) => [api.name, toRoutedApi(api, credentials.get(api.id))]));
-      this.#version = catalogue.version;
+      const known = new Map([...this.#held].map(([id, { revision }]) => [id, revision]));
+      const changes = await this.#ports.loadChanges(known);
+      const credentials = await this.#ports.loadCredentials(changes.changed.map((api) => api.id));
+      this.#apply(changes, credentials);
     } while (this.#isStale);
     this.#logger.debug({ apis: this.#apis.size, at: this.#clock.nowMs() }, "catalogue loaded");
+  }
+
+  #apply({ version, changed, gone }: CatalogueChanges, credentials: ReadonlyMap<string, UpstreamCredentials>): void {
+    for (const id of gone) this.#forget(id);
+    // First all that goes: a name may have moved from one to another.
+    for (const { id } of changed) this.#forget(id);
+    for (const api of changed) {
+      this.#apis.set(api.name, toRoutedApi(api, credentials.get(api.id)));
+      this.#held.set(api.id, { name: api.name, revision: api.revision });
+    }
+    this.#version = version;
+  }
+
+  #forget(id: string): void {
+    const held = this.#held.get(id);
+    if (held === undefined) return;
+    this.#apis.delete(held.name);
+    this.#held.delete(id);
   }
 
   async #check(): Promise<void> {

@@ -1,7 +1,7 @@
 import type { DbContext } from "@tollgate/db";
 import { retryRead, schema } from "@tollgate/db";
 import type { Envelope, Keyring } from "@tollgate/kernel";
-import { asc, eq, ne } from "drizzle-orm";
+import { and, asc, eq, inArray, ne } from "drizzle-orm";
 import { secretContext } from "./secrets.ts";
 
 /** A credential as the gateways load it: encrypted, until {@link openUpstreamSecret}. */
@@ -12,21 +12,35 @@ export interface UpstreamSecret extends Envelope {
   readonly name: string;
 }
 
+/** Far below the parameters that a statement may have. */
+const APIS_AT_ONCE = 5_000;
+
 /**
- * Every credential of APIs that are in service. Setting or deleting one moves the catalogue's version, so whoever loads
- * them after the catalogue knows all that belong to it.
+ * The credentials of those of the APIs that are in service. Setting or deleting one is a change of its API, so whoever loads
+ * them after the API knows all that belong to it.
  */
-export async function loadUpstreamSecrets({ ctx }: { readonly ctx: DbContext }): Promise<UpstreamSecret[]> {
+export async function loadUpstreamSecrets({
+  ctx,
+  input,
+}: {
+  readonly ctx: DbContext;
+  readonly input: { readonly apiIds: readonly string[] };
+}): Promise<UpstreamSecret[]> {
   const { apis, upstreamSecrets } = schema;
-  const rows = await retryRead(() =>
-    ctx.db
-      .select({ secret: upstreamSecrets })
-      .from(upstreamSecrets)
-      .innerJoin(apis, eq(apis.id, upstreamSecrets.apiId))
-      .where(ne(apis.status, "removed"))
-      .orderBy(asc(upstreamSecrets.apiId), asc(upstreamSecrets.id)),
-  );
-  return rows.map(({ secret }) => secret);
+  const secrets: UpstreamSecret[] = [];
+  for (let start = 0; start < input.apiIds.length; start += APIS_AT_ONCE) {
+    const some = input.apiIds.slice(start, start + APIS_AT_ONCE);
+    const rows = await retryRead(() =>
+      ctx.db
+        .select({ secret: upstreamSecrets })
+        .from(upstreamSecrets)
+        .innerJoin(apis, eq(apis.id, upstreamSecrets.apiId))
+        .where(and(inArray(apis.id, some), ne(apis.status, "removed")))
+        .orderBy(asc(upstreamSecrets.apiId), asc(upstreamSecrets.id)),
+    );
+    secrets.push(...rows.map(({ secret }) => secret));
+  }
+  return secrets;
 }
 
 /** What a credential says. @throws Error if it was changed, moved, or wrapped by a master key that is not on the ring */

@@ -5,7 +5,7 @@ import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ServiceFixture } from "../../test/serviceFixture.ts";
 import { createServiceFixture, customerActor, OPERATOR, SYSTEM } from "../../test/serviceFixture.ts";
-import { publishApi, readCatalogueVersion, removeApi } from "../catalog/index.ts";
+import { loadCatalogue, publishApi, readCatalogueVersion, removeApi } from "../catalog/index.ts";
 import type { ServiceSettings } from "../context.ts";
 import {
   deleteSecret,
@@ -43,8 +43,11 @@ async function newApi(): Promise<string> {
 const set = (api: string, more: object = {}, ctx = operator()) =>
   setSecret({ ctx, input: setSecretInput.parse({ api, name: "X-Api-Key", value: VALUE, ...more }) });
 const list = (api: string) => listSecrets({ ctx: operator(), input: listSecretsInput.parse({ api }) });
-const loaded = async (id: string) =>
-  (await loadUpstreamSecrets({ ctx: fixture.as() })).find((secret) => secret.id === id);
+async function loaded(id: string) {
+  const apis = await loadCatalogue({ ctx: fixture.as() });
+  const input = { apiIds: apis.map((api) => api.id) };
+  return (await loadUpstreamSecrets({ ctx: fixture.as(), input })).find((secret) => secret.id === id);
+}
 
 async function opened(id: string, ring = new Keyring(fixture.settings.masterSecret)): Promise<string | undefined> {
   const secret = await loaded(id);

@@ -17,6 +17,7 @@ import {
   listCategories,
   listPricing,
   loadCatalogue,
+  loadCatalogueChanges,
   priceAt,
   publishApi,
   rankApis,
@@ -115,7 +116,7 @@ test("a price is a version: the old one counts until the new one begins, and the
   const now = updated.endpoints.find((each) => each.name === "now");
   expect(now).toMatchObject({ priceMicros: 1_000n, nextPrices: [{ effectiveFrom, priceMicros: 2_000n }] });
   const catalogue = await loadCatalogue({ ctx: system() });
-  const held = catalogue.apis.find((api) => api.name === name)?.endpoints.find((each) => each.name === "now");
+  const held = catalogue.find((api) => api.name === name)?.endpoints.find((each) => each.name === "now");
   expect(priceAt(held?.prices ?? [], announcedAt)).toBe(1_000n);
   expect(priceAt(held?.prices ?? [], new Date(effectiveFrom.getTime() - 1))).toBe(1_000n);
   expect(priceAt(held?.prices ?? [], effectiveFrom)).toBe(2_000n);
@@ -123,8 +124,36 @@ test("a price is a version: the old one counts until the new one begins, and the
   const later = (await getApi({ ctx: system(), input: { name } })).endpoints.find((each) => each.name === "now");
   expect(later).toMatchObject({ priceMicros: 2_000n, nextPrices: [] });
   // Only what can still be asked for is loaded.
-  const after = (await loadCatalogue({ ctx: system() })).apis.find((api) => api.name === name);
+  const after = (await loadCatalogue({ ctx: system() })).find((api) => api.name === name);
   expect(after?.endpoints.map((each) => each.prices.length)).toEqual([1, 1]);
+});
+
+test("a gateway that knows the catalogue is told of what changed alone", async () => {
+  const names = [newName(), newName(), newName()];
+  const [first, second, third] = await Promise.all(names.map((name) => publish(name)));
+  if (first === undefined || second === undefined || third === undefined) throw new Error("Three were published");
+  const known = new Map<string, number>();
+  const changes = async () => {
+    const { changed, gone, version } = await loadCatalogueChanges({ ctx: system(), input: { known } });
+    for (const id of gone) known.delete(id);
+    for (const api of changed) known.set(api.id, api.revision);
+    expect(version).toBe(await readCatalogueVersion({ ctx: system() }));
+    return { changed: changed.map((api) => [api.id, api.status, api.endpoints.length]), gone };
+  };
+  expect((await changes()).changed).toEqual(expect.arrayContaining([[first.id, "published", 2]]));
+  expect(await changes()).toEqual({ changed: [], gone: [] });
+  await update({ name: second.name, endpoints: [{ name: "now", priceMicros: "3000" }] });
+  await removeApi({ ctx: system(), input: { name: third.name } });
+  const byId = ([a]: unknown[], [b]: unknown[]) => String(a).localeCompare(String(b));
+  expect((await changes()).changed.toSorted(byId)).toEqual(
+    [
+      [second.id, "published", 2],
+      [third.id, "removed", 2],
+    ].toSorted(byId),
+  );
+  expect(await changes()).toEqual({ changed: [], gone: [] });
+  known.set("api_of_yesterday", 1);
+  expect(await changes()).toEqual({ changed: [], gone: ["api_of_yesterday"] });
 });
 
 test("an announced price is taken back by the present one for the same instant", async () => {
@@ -135,7 +164,7 @@ test("an announced price is taken back by the present one for the same instant",
   await announce("2000");
   await announce("1000");
   fixture.clock.advanceMs(60_001);
-  const [api] = (await loadCatalogue({ ctx: system() })).apis.filter((each) => each.name === name);
+  const [api] = (await loadCatalogue({ ctx: system() })).filter((each) => each.name === name);
   const now = api?.endpoints.find((each) => each.name === "now");
   expect(priceAt(now?.prices ?? [], fixture.clock.now())).toBe(1_000n);
 });
@@ -281,7 +310,7 @@ test("a removed API is gone for the public, known as removed to gateways, and ca
   await removeApi({ ctx: system(), input: { name } });
   expect(await failure(readPublicApi({ ctx: fixture.as(), input: { name } }))).toMatchObject({ code: "GONE" });
   expect(await failure(update({ name, displayName: "x" }))).toMatchObject({ code: "GONE" });
-  const held = (await loadCatalogue({ ctx: system() })).apis.find((api) => api.name === name);
+  const held = (await loadCatalogue({ ctx: system() })).find((api) => api.name === name);
   expect(held?.status).toBe("removed");
   expect((await publish(name)).id).toBe(id);
   expect((await readPublicApi({ ctx: fixture.as(), input: { name } })).status).toBe("published");
@@ -313,7 +342,7 @@ test("a draft is for its operator alone: not public, not listed, not in a gatewa
   expect(all.items.map((api) => api.name)).not.toContain(name);
   expect((await listCategories({ ctx })).items.map((each) => each.category)).not.toContain("secret");
   expect((await listPricing({ ctx, input: { limit: 200 } })).items.map((each) => each.name)).not.toContain(name);
-  expect((await loadCatalogue({ ctx: system() })).apis.map((api) => api.name)).not.toContain(name);
+  expect((await loadCatalogue({ ctx: system() })).map((api) => api.name)).not.toContain(name);
   const drafts = await listApis({ ctx: fixture.as(OPERATOR), input: { limit: 200, status: "draft" } });
   expect(drafts.items.map((api) => api.name)).toContain(name);
   expect(await eventsOf(name)).toEqual([]);

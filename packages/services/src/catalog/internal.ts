@@ -16,7 +16,7 @@ import { priceAt } from "./planEndpoints.ts";
 const { apis, endpointPrices, endpoints } = schema;
 
 /** Far below the parameters that a statement may have. */
-const APIS_AT_ONCE = 5_000;
+export const APIS_AT_ONCE = 5_000;
 
 export type ApiRow = typeof apis.$inferSelect;
 
