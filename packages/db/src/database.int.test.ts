@@ -42,6 +42,24 @@ describe("a pool of connections", () => {
     }
   });
 
+  it("speaks of time in UTC, whatever time zone the database has", async () => {
+    const name = new URL(testDatabase.url).pathname.slice(1);
+    const setUp = createDatabase({ url: testDatabase.url, applicationName: "time zone", connectionsMax: 1 });
+    await setUp.sql.unsafe(`alter database ${name} set timezone = 'America/St_Johns'`);
+    await setUp.close();
+    const database = createDatabase({ url: testDatabase.url, applicationName: "time zone", connectionsMax: 1 });
+    try {
+      const text = "2026-01-15 12:00:00+00";
+      expect(await database.sql`select ${text}::timestamptz::text as at`).toEqual([{ at: text }]);
+      // Without a zone in the text it is the session's that counts.
+      const [row] = await database.sql`select '2026-01-15 12:00:00'::timestamptz as at`;
+      expect(row?.["at"]).toEqual(new Date("2026-01-15T12:00:00Z"));
+    } finally {
+      await database.sql.unsafe(`alter database ${name} reset timezone`);
+      await database.close();
+    }
+  });
+
   it("gives up a server that has vanished without a word, also in a transaction, and finds it when it is back", async () => {
     const database = createDatabase({
       url: proxy.url,

@@ -62,6 +62,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       connection: {
         application_name: options.applicationName,
         default_transaction_isolation: isolation,
+        TimeZone: "UTC",
         statement_timeout: STATEMENT_TIMEOUT_MS,
       },
       onnotice: () => undefined,
