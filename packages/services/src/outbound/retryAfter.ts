@@ -4,7 +4,8 @@ const DAY_MS = 24 * 3_600_000;
 export function parseRetryAfter(header: string | string[] | undefined, now: Date): number | undefined {
   if (typeof header !== "string") return undefined;
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1_000;
-  const at = Date.parse(header);
+  // The oldest of the three forms does not say that it is in GMT (section 5.6.7), and would be read in the machine's own zone.
+  const at = Date.parse(/ GMT$/.test(header) ? header : `${header} GMT`);
   return Number.isNaN(at) ? undefined : Math.max(0, at - now.getTime());
 }
 
