@@ -10,6 +10,7 @@ import { guardedMutations } from "./guardedMutations.ts";
 import { layers } from "./layers.ts";
 import { migrations } from "./migrations.ts";
 import { oneSpelling } from "./oneSpelling.ts";
+import { ownTimeZone } from "./ownTimeZone.ts";
 import { readmeTree } from "./readmeTree.ts";
 import { rolesTable } from "./rolesTable.ts";
 import { words } from "./words.ts";
@@ -23,6 +24,7 @@ export const RULES: readonly Rule[] = [
   environment,
   environmentTables,
   migrations,
+  ownTimeZone,
   words,
   finishedTests,
   fileSize(),
