@@ -16,6 +16,11 @@ afterAll(() => rm(dir, { recursive: true }));
 
 /** Runs vitest on one file and returns its exit code and its last line. */
 async function runFile(name: string, source: string, setup?: string): Promise<{ code: number; lastLine: string }> {
+  const { code, lines } = await linesOf(name, source, setup);
+  return { code, lastLine: lines.at(-1) ?? "" };
+}
+
+async function linesOf(name: string, source: string, setup?: string): Promise<{ code: number; lines: string[] }> {
   const root = path.join(dir, name);
   await mkdir(root);
   await writeFile(path.join(root, "sample.test.ts"), `import { test, expect } from "vitest";\n${source}`);
@@ -25,8 +30,7 @@ async function runFile(name: string, source: string, setup?: string): Promise<{ 
   const args = [vitest, "run", "--root", root, "--reporter", "default", "--reporter", reporter];
   return new Promise((resolve) => {
     execFile(process.execPath, args, { cwd: root }, (error, stdout) => {
-      const lastLine = stdout.trimEnd().split("\n").at(-1) ?? "";
-      resolve({ code: typeof error?.code === "number" ? error.code : 0, lastLine });
+      resolve({ code: typeof error?.code === "number" ? error.code : 0, lines: stdout.trimEnd().split("\n") });
     });
   });
 }
@@ -37,6 +41,18 @@ test("the last line counts what passed, failed and was skipped", async () => {
     test("two", () => { expect(1).toBe(2); });
     test.skip("three", () => {});`;
   expect(await runFile("mixed", source)).toEqual({ code: 1, lastLine: "1 passed, 1 failed, 1 skipped" });
+});
+
+test("a test that skips itself for a reason is named with it before the last line", async () => {
+  const source = `
+    test("one", () => {});
+    test("two", (context) => context.skip("there is no\\n apt-get"));`;
+  const { code, lines } = await linesOf("reason", source);
+  expect([code, ...lines.slice(-2)]).toEqual([
+    0,
+    "skipped: two (there is no; apt-get)",
+    "1 passed, 0 failed, 1 skipped",
+  ]);
 });
 
 test("a file that does not load is a failure", async () => {

@@ -30,7 +30,8 @@ async function findObstacle(): Promise<string | undefined> {
   const strict = [...options, "APT::Sandbox::User=", "APT::Update::Error-Mode=any", "Acquire::http::Timeout=10"];
   return run("apt-get", [...strict.flatMap((option) => ["-o", option]), "-qq", "update"]).then(
     () => undefined,
-    (error: Error) => `the distribution's archive cannot be reached: ${error.message}`,
+    (error: { readonly stderr?: string }) =>
+      `the distribution's archive cannot be reached: ${error.stderr?.split("\n", 1)[0]}`,
   );
 }
 
