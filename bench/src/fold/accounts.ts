@@ -81,7 +81,9 @@ export class CallSource {
       lines.push(`${sequence + index} ${call}`);
     }
     this.#sequences[partition] = sequence + calls - 1;
-    return { source: `${this.runId}/${partition}`, sequence, records: joinCallRecords(lines) };
+    const { text: records, calls: joined } = joinCallRecords(lines);
+    if (joined < calls) throw new RangeError(`${joined} of ${calls} calls make a full batch`);
+    return { source: `${this.runId}/${partition}`, sequence, records };
   }
 }
 

@@ -9,8 +9,8 @@ import { judge } from "../report/section.ts";
 import type { FoldAnswer, FoldPlan } from "./foldPlan.ts";
 import { foldThroughQueue } from "./foldThroughQueue.ts";
 
-/** The largest batch that a gateway sends, which is what it sends when there is a backlog. */
-const BATCH_CALLS = 2_000;
+/** As many as go into the largest batch of a gateway, which is what it sends when there is a backlog. */
+const BATCH_CALLS = 1_450;
 const ACCOUNTS = 1_000;
 const CONCURRENCY = 4;
 const TIMEOUT_MS = 300_000;

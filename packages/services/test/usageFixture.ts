@@ -49,7 +49,7 @@ export async function makeCalls(fixture: ServiceFixture, calls: readonly MadeCal
     });
   });
   const { database } = fixture.as();
-  await foldCalls(database, fixture.clock, { source, sequence: 1, records: joinCallRecords(lines) });
+  await foldCalls(database, fixture.clock, { source, sequence: 1, records: joinCallRecords(lines).text });
   return ids;
 }
 

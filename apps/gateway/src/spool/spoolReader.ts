@@ -24,7 +24,7 @@ interface Segment {
 }
 
 /** Calls of the gateway wait while a piece is read, so it holds no more than a few hundred. */
-const PIECE_BYTES = 1 << 17;
+const PIECE_BYTES = 96 * 1024;
 
 /** Reads a run's calls from its segments, in the order of writing, and deletes the segments that are done with. */
 export class SpoolReader {

@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFile
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger } from "@tollgate/kernel";
-import { RECORD_SEPARATOR } from "@tollgate/services/metering";
+import { joinCallRecords, RECORD_SEPARATOR } from "@tollgate/services/metering";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ShipperPorts } from "./shipperPorts.ts";
 import { segmentName } from "./spool.ts";
@@ -60,7 +60,10 @@ function openShipper(): SpoolShipper {
   return shipper;
 }
 
-const line = (partition: number, sequence: number): string => `${partition} ${sequence} call_${sequence}\n`;
+const record = (sequence: number): string =>
+  `${sequence} call_${sequence} gw_1.1 ba_1|charged 200 wallet:ba_1=${sequence}`;
+const batchOf = (...sequences: number[]): string => joinCallRecords(sequences.map(record)).text;
+const line = (partition: number, sequence: number): string => `${partition} ${record(sequence)}\n`;
 const lines = (partition: number, from: number, to: number): string =>
   Array.from({ length: to - from + 1 }, (_, index) => line(partition, from + index)).join("");
 const write = (segment: number, text: string): void => appendFileSync(join(directory, segmentName(segment)), text);
@@ -74,8 +77,8 @@ describe("shipping a living run", () => {
     shipper.notify();
     await pass(20);
     expect(sent).toEqual([
-      { source: `${RUN}/0`, sequence: 1, records: ["1 call_1", "2 call_2"].join(RECORD_SEPARATOR), round: 0 },
-      { source: `${RUN}/2`, sequence: 1, records: "1 call_1", round: 0 },
+      { source: `${RUN}/0`, sequence: 1, records: batchOf(1, 2), round: 0 },
+      { source: `${RUN}/2`, sequence: 1, records: batchOf(1), round: 0 },
     ]);
     write(1, line(0, 3));
     shipper.notify();
@@ -96,7 +99,7 @@ describe("shipping a living run", () => {
     shipper.onFolded(`${RUN}/0`, 1);
     expect(sent).toHaveLength(1);
     await pass(10);
-    expect(sent[1]).toMatchObject({ sequence: 2, records: ["2 call_2", "3 call_3"].join(RECORD_SEPARATOR) });
+    expect(sent[1]).toMatchObject({ sequence: 2, records: batchOf(2, 3) });
     write(1, lines(0, 4, 2_003) + line(1, 1));
     shipper.notify();
     await pass(10);
@@ -105,6 +108,23 @@ describe("shipping a living run", () => {
       [`${RUN}/1`, 1],
       [`${RUN}/0`, 4],
     ]);
+  });
+
+  it("sends no more at once than makes a job of less than 128 KiB, however long the calls' records are", async () => {
+    const long = (sequence: number): string => `${record(sequence)},${"c".repeat(1_000)}=${sequence}`;
+    const shipper = openShipper();
+    write(1, Array.from({ length: 3_000 }, (_, index) => `0 ${long(index + 1)}\n`).join(""));
+    shipper.notify();
+    let next = 1;
+    for (let turn = 0; turn < 200 && next <= 3_000; turn += 1) {
+      await pass(20);
+      const batch = sent.at(-1);
+      expect(batch?.sequence).toBe(next);
+      expect(batch?.records.length).toBeLessThan(128 * 1_024);
+      next += batch?.records.split(RECORD_SEPARATOR).length ?? 0;
+      shipper.onFolded(`${RUN}/0`, next - 1);
+    }
+    expect(next).toBe(3_001);
   });
 
   it("sends a batch again when it hears nothing, until the database says that it is folded", async () => {
@@ -157,14 +177,15 @@ describe("shipping a living run", () => {
 
   it("waits for the rest of a line that is half written", async () => {
     const shipper = openShipper();
-    write(1, `${line(0, 1)}0 2 cal`);
+    const second = line(0, 2);
+    write(1, line(0, 1) + second.slice(0, 7));
     shipper.notify();
     await pass(20);
     shipper.onFolded(`${RUN}/0`, 1);
-    write(1, "l_2\n");
+    write(1, second.slice(7));
     shipper.notify();
     await pass(20);
-    expect(sent[1]).toMatchObject({ sequence: 2, records: "2 call_2" });
+    expect(sent[1]).toMatchObject({ sequence: 2, records: batchOf(2) });
   });
 
   it("drops a segment when every call in it is folded, in order, and never the one that is written to", async () => {
@@ -201,6 +222,8 @@ describe("shipping a living run", () => {
       folded += calls;
       heldMax(shipper.unfolded);
       shipper.onFolded(`${RUN}/4`, folded);
+      // What is not read yet is read a moment later.
+      for (let turn = 0; turn < 100 && sent.at(-1) === batch; turn += 1) await pass(10);
     }
     const held = heldMax.mock.calls.map(([calls]) => Number(calls));
     // The lines that may wait, what one more read adds to them, and the batch under way.
@@ -218,9 +241,7 @@ describe("replaying a run that ended", () => {
     marks.set(`${RUN}/1`, 3);
     const shipper = openShipper();
     await shipper.skipFolded();
-    expect(sent).toMatchObject([
-      { source: `${RUN}/0`, sequence: 7, records: ["7 call_7", "8 call_8"].join(RECORD_SEPARATOR) },
-    ]);
+    expect(sent).toMatchObject([{ source: `${RUN}/0`, sequence: 7, records: batchOf(7, 8) }]);
     const done = vi.fn();
     const waiting = shipper.waitUntilEmpty().then(done);
     await pass(100);
@@ -232,10 +253,10 @@ describe("replaying a run that ended", () => {
 
   it("leaves out a line that a crash cut short: that call was never answered", async () => {
     openSegment = undefined;
-    write(1, `${line(0, 1)}0 2 call_2`);
+    write(1, `${line(0, 1)}0 2 call_2 gw_1.1 ba`);
     const shipper = openShipper();
     await shipper.skipFolded();
-    expect(sent).toMatchObject([{ sequence: 1, records: "1 call_1" }]);
+    expect(sent).toMatchObject([{ sequence: 1, records: batchOf(1) }]);
     shipper.onFolded(`${RUN}/0`, 1);
     await shipper.waitUntilEmpty();
   });

@@ -215,9 +215,10 @@ export class SpoolShipper {
     const waiting = partition.records.length - partition.head;
     const { batchCallsMax } = this.#options.pace;
     // A backlog goes in the largest pieces, which are the cheapest to fold.
-    const calls = waiting > batchCallsMax ? batchCallsMax : Math.min(waiting, this.#smoothCalls);
+    const callsMax = waiting > batchCallsMax ? batchCallsMax : Math.min(waiting, this.#smoothCalls);
     const sequence = partition.read - waiting + 1;
-    const records = joinCallRecords(partition.records.slice(partition.head, partition.head + calls));
+    const next = partition.records.slice(partition.head, partition.head + callsMax);
+    const { text: records, calls } = joinCallRecords(next);
     partition.head += calls;
     this.#queuedRecords -= calls;
     if (calls === waiting) {

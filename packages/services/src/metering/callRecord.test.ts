@@ -39,13 +39,47 @@ describe("a batch of call records", () => {
       makeRecord(11, { endpointId: "ep_2" }),
       makeRecord(12),
     ];
-    expect(parseCallRecords(joinCallRecords(records.map(formatCallRecord)))).toEqual(records);
+    expect(parseCallRecords(joinCallRecords(records.map(formatCallRecord)).text)).toEqual(records);
   });
 
   it("names a subject once, and needs no escapes in JSON", () => {
-    const text = joinCallRecords([makeRecord(1), makeRecord(2), makeRecord(3)].map(formatCallRecord));
+    const { text } = joinCallRecords([makeRecord(1), makeRecord(2), makeRecord(3)].map(formatCallRecord));
     expect(text.split("gw_1.1 ba_1 prj_1 key_1 ep_1 live")).toHaveLength(2);
     expect(JSON.stringify(text)).toHaveLength(text.length + 2);
+  });
+
+  it("leaves out numbers and draws that its reader knows, and nothing that it does not", () => {
+    const records = [
+      makeRecord(7),
+      makeRecord(8),
+      makeRecord(9, { draws: "" }),
+      makeRecord(10),
+      makeRecord(11, { endpointId: "ep_2", draws: "wallet:ba_1=1" }),
+      makeRecord(12, { endpointId: "ep_2", draws: "wallet:ba_1=2" }),
+      makeRecord(13, { endpointId: "ep_2", draws: "wallet:ba_1=2" }),
+      makeRecord(14),
+    ];
+    const { text } = joinCallRecords(records.map(formatCallRecord));
+    expect(parseCallRecords(text)).toEqual(records);
+    expect(text.split(";").map((each) => [/^\d/.test(each), each.endsWith(" =")])).toEqual([
+      [true, false],
+      [false, true],
+      [false, false],
+      [false, false],
+      [false, false],
+      [false, false],
+      [false, true],
+      [false, true],
+    ]);
+  });
+
+  it("is as many records as fit, and one in any case", () => {
+    const records = Array.from({ length: 50 }, (_, index) => formatCallRecord(makeRecord(index + 1)));
+    const { text, calls } = joinCallRecords(records, 1_000);
+    expect(text.length).toBeLessThanOrEqual(1_000);
+    expect(joinCallRecords(records.slice(0, calls + 1)).text.length).toBeGreaterThan(1_000);
+    expect(parseCallRecords(text)).toHaveLength(calls);
+    expect(joinCallRecords(records, 1).calls).toBe(1);
   });
 
   it("is read without having been joined, as it stands in a spool", () => {
@@ -54,10 +88,8 @@ describe("a batch of call records", () => {
   });
 
   it("is refused when a record is not whole, and when it refers to a subject that is not there", () => {
-    const [first, second] = joinCallRecords([makeRecord(1), makeRecord(2)].map(formatCallRecord)).split(";") as [
-      string,
-      string,
-    ];
+    const { text: both } = joinCallRecords([makeRecord(1), makeRecord(2)].map(formatCallRecord));
+    const [first, second] = both.split(";") as [string, string];
     const broken = [
       "",
       "1",
@@ -68,6 +100,8 @@ describe("a batch of call records", () => {
       `${first};${second.replace("=0|", "=x|")}`,
       first.slice(0, first.lastIndexOf(" ")),
       `${first} more`,
+      first.replace(/^1 /, ""),
+      first.replace(/ [^ ]*$/, " ="),
       first.replace(" live|", "|"),
       first.replace("|", " "),
       first.replace(/^1 /, "one "),

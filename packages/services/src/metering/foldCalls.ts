@@ -137,6 +137,9 @@ async function settleBudgets(sql: SqlTransaction, now: Date, plan: FoldPlan): Pr
   return isLate;
 }
 
+/** A text of more than 128 KiB is of its own to the engine, made and thrown away at many times the cost a character. */
+const COPY_PIECE_CHARACTERS = 64 * 1024;
+
 /** The raw calls by COPY: several times faster than an insert of as many rows. */
 async function copyCalls(sql: SqlTransaction, source: string, records: readonly CallRecord[]): Promise<void> {
   const copy = sql`
@@ -152,6 +155,10 @@ async function copyCalls(sql: SqlTransaction, source: string, records: readonly 
   const stream = await Promise.race([copy.writable(), failure]);
   let text = "";
   for (const call of records) {
+    if (text.length > COPY_PIECE_CHARACTERS) {
+      stream.write(text);
+      text = "";
+    }
     text += `${call.projectId}\t${new Date(call.startedAtMs).toISOString()}\t${call.id}\t${call.billingAccountId}\t${call.keyId}\t${call.endpointId}\t${call.mode}\t${call.outcome}\t${call.status}\t${call.latencyMs}\t${call.units}\t${call.unitPriceMicros}\t${call.chargedMicros}\t${call.requestBytes}\t${call.responseBytes}\t${source}\t${call.sequence}\n`;
   }
   stream.end(text);
