@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import type { Database } from "@tollgate/db";
 import { newCallId, newId } from "@tollgate/kernel";
 import { walletBudgetId } from "@tollgate/services/budgets";
-import { callRecordSubject, formatFinishedCall, joinCallRecords } from "@tollgate/services/metering";
+import { callRecordSubject, fillCallBatch, formatFinishedCall } from "@tollgate/services/metering";
 
 /** The partitions of a gateway's spool: calls of one account are in one of them. */
 export const PARTITIONS = 16;
@@ -81,7 +81,7 @@ export class CallSource {
       lines.push(`${sequence + index} ${call}`);
     }
     this.#sequences[partition] = sequence + calls - 1;
-    const { text: records, calls: joined } = joinCallRecords(lines);
+    const { text: records, calls: joined } = fillCallBatch(lines);
     if (joined < calls) throw new RangeError(`${joined} of ${calls} calls make a full batch`);
     return { source: `${this.runId}/${partition}`, sequence, records };
   }

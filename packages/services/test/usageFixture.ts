@@ -2,7 +2,7 @@ import type { schema } from "@tollgate/db";
 import type { Micros } from "@tollgate/kernel";
 import { newCallId, newId, toMicros } from "@tollgate/kernel";
 import { walletBudgetId } from "../src/budgets/index.ts";
-import { foldCalls, formatCallRecord, joinCallRecords } from "../src/metering/index.ts";
+import { fillCallBatch, foldCalls, formatCallRecord } from "../src/metering/index.ts";
 import type { ServiceFixture } from "./serviceFixture.ts";
 
 /** Calls as a gateway would have made them, folded as a worker would fold them. */
@@ -49,7 +49,8 @@ export async function makeCalls(fixture: ServiceFixture, calls: readonly MadeCal
     });
   });
   const { database } = fixture.as();
-  await foldCalls(database, fixture.clock, { source, sequence: 1, records: joinCallRecords(lines).text });
+  const { text: records } = fillCallBatch(lines, Number.POSITIVE_INFINITY);
+  await foldCalls(database, fixture.clock, { source, sequence: 1, records });
   return ids;
 }
 

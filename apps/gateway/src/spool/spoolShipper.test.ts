@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFile
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger } from "@tollgate/kernel";
-import { joinCallRecords, RECORD_SEPARATOR } from "@tollgate/services/metering";
+import { fillCallBatch, RECORD_SEPARATOR } from "@tollgate/services/metering";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ShipperPorts } from "./shipperPorts.ts";
 import { segmentName } from "./spool.ts";
@@ -62,7 +62,7 @@ function openShipper(): SpoolShipper {
 
 const record = (sequence: number): string =>
   `${sequence} call_${sequence} gw_1.1 ba_1|charged 200 wallet:ba_1=${sequence}`;
-const batchOf = (...sequences: number[]): string => joinCallRecords(sequences.map(record)).text;
+const batchOf = (...sequences: number[]): string => fillCallBatch(sequences.map(record)).text;
 const line = (partition: number, sequence: number): string => `${partition} ${record(sequence)}\n`;
 const lines = (partition: number, from: number, to: number): string =>
   Array.from({ length: to - from + 1 }, (_, index) => line(partition, from + index)).join("");

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { foldCalls } from "@tollgate/contracts";
 import type { Clock, Logger } from "@tollgate/kernel";
-import { joinCallRecords } from "@tollgate/services/metering";
+import { fillCallBatch } from "@tollgate/services/metering";
 import type { ShipperPorts, ShippingPace } from "./shipperPorts.ts";
 import { SPOOL_PARTITIONS } from "./spool.ts";
 import { SpoolReader } from "./spoolReader.ts";
@@ -218,7 +218,7 @@ export class SpoolShipper {
     const callsMax = waiting > batchCallsMax ? batchCallsMax : Math.min(waiting, this.#smoothCalls);
     const sequence = partition.read - waiting + 1;
     const next = partition.records.slice(partition.head, partition.head + callsMax);
-    const { text: records, calls } = joinCallRecords(next);
+    const { text: records, calls } = fillCallBatch(next);
     partition.head += calls;
     this.#queuedRecords -= calls;
     if (calls === waiting) {

@@ -1,7 +1,7 @@
 import { newCallId } from "@tollgate/kernel";
 import { describe, expect, it } from "vitest";
 import type { CallRecord } from "./callRecord.ts";
-import { formatCallRecord, joinCallRecords, parseCallRecords } from "./callRecord.ts";
+import { fillCallBatch, formatCallRecord, parseCallRecords } from "./callRecord.ts";
 
 const AT_MS = Date.parse("2026-03-10T12:00:00.123Z");
 
@@ -39,11 +39,11 @@ describe("a batch of call records", () => {
       makeRecord(11, { endpointId: "ep_2" }),
       makeRecord(12),
     ];
-    expect(parseCallRecords(joinCallRecords(records.map(formatCallRecord)).text)).toEqual(records);
+    expect(parseCallRecords(fillCallBatch(records.map(formatCallRecord)).text)).toEqual(records);
   });
 
   it("names a subject once, and needs no escapes in JSON", () => {
-    const { text } = joinCallRecords([makeRecord(1), makeRecord(2), makeRecord(3)].map(formatCallRecord));
+    const { text } = fillCallBatch([makeRecord(1), makeRecord(2), makeRecord(3)].map(formatCallRecord));
     expect(text.split("gw_1.1 ba_1 prj_1 key_1 ep_1 live")).toHaveLength(2);
     expect(JSON.stringify(text)).toHaveLength(text.length + 2);
   });
@@ -59,7 +59,7 @@ describe("a batch of call records", () => {
       makeRecord(13, { endpointId: "ep_2", draws: "wallet:ba_1=2" }),
       makeRecord(14),
     ];
-    const { text } = joinCallRecords(records.map(formatCallRecord));
+    const { text } = fillCallBatch(records.map(formatCallRecord));
     expect(parseCallRecords(text)).toEqual(records);
     expect(text.split(";").map((each) => [/^\d/.test(each), each.endsWith(" =")])).toEqual([
       [true, false],
@@ -75,11 +75,11 @@ describe("a batch of call records", () => {
 
   it("is as many records as fit, and one in any case", () => {
     const records = Array.from({ length: 50 }, (_, index) => formatCallRecord(makeRecord(index + 1)));
-    const { text, calls } = joinCallRecords(records, 1_000);
+    const { text, calls } = fillCallBatch(records, 1_000);
     expect(text.length).toBeLessThanOrEqual(1_000);
-    expect(joinCallRecords(records.slice(0, calls + 1)).text.length).toBeGreaterThan(1_000);
+    expect(fillCallBatch(records.slice(0, calls + 1)).text.length).toBeGreaterThan(1_000);
     expect(parseCallRecords(text)).toHaveLength(calls);
-    expect(joinCallRecords(records, 1).calls).toBe(1);
+    expect(fillCallBatch(records, 1).calls).toBe(1);
   });
 
   it("is read without having been joined, as it stands in a spool", () => {
@@ -88,7 +88,7 @@ describe("a batch of call records", () => {
   });
 
   it("is refused when a record is not whole, and when it refers to a subject that is not there", () => {
-    const { text: both } = joinCallRecords([makeRecord(1), makeRecord(2)].map(formatCallRecord));
+    const { text: both } = fillCallBatch([makeRecord(1), makeRecord(2)].map(formatCallRecord));
     const [first, second] = both.split(";") as [string, string];
     const broken = [
       "",

@@ -77,17 +77,17 @@ export function formatCallRecord(record: Omit<CallRecord, "startedAtMs">): strin
  */
 const BATCH_CHARACTERS_MAX = 128_000;
 
-export interface JoinedRecords {
+export interface FilledBatch {
   readonly text: string;
   /** How many they are. */
   readonly calls: number;
 }
 
 /**
- * Records as one batch: as many of them as fit, and the first in any case.
+ * A batch of the first of the records: as many of them as fit, and one in any case.
  * @param records with numbers that have no gaps
  */
-export function joinCallRecords(records: readonly string[], charactersMax = BATCH_CHARACTERS_MAX): JoinedRecords {
+export function fillCallBatch(records: readonly string[], charactersMax = BATCH_CHARACTERS_MAX): FilledBatch {
   const known = new Map<string, { readonly number: number; draws: string }>();
   let text = "";
   let calls = 0;
