@@ -263,25 +263,16 @@ describe("with ten thousand other APIs in the catalogue", () => {
     });
   }
 
-  it("a price reaches every gateway within a second, and no call waits for what has not changed", async () => {
+  it("a price reaches every gateway within a second", async () => {
     await publishOthers();
     const worst: number[] = [];
-    let slowestMs = 0;
     for (let round = 1; round <= ROUNDS; round += 1) {
       const priceMicros = 4_000 + round;
       await operate("catalog/update", { name: "qr", endpoints: [{ name: "generate", priceMicros: `${priceMicros}` }] });
-      const changed = await untilChanged(async (gateway) => {
-        const calledAt = performance.now();
-        const { priceMicros: charged } = await callQr(gateway);
-        slowestMs = Math.max(slowestMs, performance.now() - calledAt);
-        return charged === priceMicros;
-      });
-      worst.push(...changed);
+      worst.push(...(await untilChanged(async (gateway) => (await callQr(gateway)).priceMicros === priceMicros)));
     }
-    const reached = `${Math.max(...worst).toFixed(0)} ms at worst`;
-    console.info(
-      `among ${OTHERS} others a price reaches ${GATEWAYS} gateways in ${reached}; the slowest call took ${slowestMs.toFixed(0)} ms`,
-    );
+    const worstMs = Math.max(...worst).toFixed(0);
+    console.info(`among ${OTHERS} others a price reaches ${GATEWAYS} gateways in ${worstMs} ms at worst`);
     expect(Math.max(...worst)).toBeLessThan(CHANGED_MS_MAX);
   });
 });

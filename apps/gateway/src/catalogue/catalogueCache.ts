@@ -77,6 +77,7 @@ export class RoutedEndpoint {
 export interface RoutedApi {
   readonly id: string;
   readonly name: string;
+  readonly revision: number;
   readonly isRemoved: boolean;
   readonly upstreamUrls: readonly string[];
   /** What its upstream wants to be shown, if anything. */
@@ -93,9 +94,7 @@ export class CatalogueCache {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #timer: NodeJS.Timeout;
-  readonly #apis = new Map<string, RoutedApi>();
-  /** By the APIs' ids, what {@link #apis} was made of. */
-  readonly #held = new Map<string, { readonly name: string; readonly revision: number }>();
+  #apis: ReadonlyMap<string, RoutedApi> = new Map();
   #version: string | undefined;
   #loading: Promise<void> | undefined;
   #isStale = false;
@@ -136,7 +135,7 @@ export class CatalogueCache {
   async #load(): Promise<void> {
     do {
       this.#isStale = false;
-      const known = new Map([...this.#held].map(([id, { revision }]) => [id, revision]));
+      const known = new Map([...this.#apis.values()].map(({ id, revision }) => [id, revision]));
       const changes = await this.#ports.loadChanges(known);
       const credentials = await this.#ports.loadCredentials(changes.changed.map((api) => api.id));
       this.#apply(changes, credentials);
@@ -145,21 +144,11 @@ export class CatalogueCache {
   }
 
   #apply({ version, changed, gone }: CatalogueChanges, credentials: ReadonlyMap<string, UpstreamCredentials>): void {
-    for (const id of gone) this.#forget(id);
-    // First all that goes: a name may have moved from one to another.
-    for (const { id } of changed) this.#forget(id);
-    for (const api of changed) {
-      this.#apis.set(api.name, toRoutedApi(api, credentials.get(api.id)));
-      this.#held.set(api.id, { name: api.name, revision: api.revision });
-    }
+    const replaced = new Set([...gone, ...changed.map((api) => api.id)]);
+    const kept = [...this.#apis.values()].filter((api) => !replaced.has(api.id));
+    const fresh = changed.map((api) => toRoutedApi(api, credentials.get(api.id)));
+    this.#apis = new Map([...kept, ...fresh].map((api) => [api.name, api]));
     this.#version = version;
-  }
-
-  #forget(id: string): void {
-    const held = this.#held.get(id);
-    if (held === undefined) return;
-    this.#apis.delete(held.name);
-    this.#held.delete(id);
   }
 
   async #check(): Promise<void> {
@@ -175,6 +164,7 @@ function toRoutedApi(api: CatalogueApi, credentials: UpstreamCredentials | undef
   return {
     id: api.id,
     name: api.name,
+    revision: api.revision,
     isRemoved: api.status === "removed",
     upstreamUrls: api.upstreamUrls,
     credentials,

@@ -5,7 +5,7 @@ import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ServiceFixture } from "../../test/serviceFixture.ts";
 import { createServiceFixture, customerActor, OPERATOR, SYSTEM } from "../../test/serviceFixture.ts";
-import { loadCatalogue, publishApi, readCatalogueVersion, removeApi } from "../catalog/index.ts";
+import { loadCatalogueChanges, publishApi, readCatalogueVersion, removeApi } from "../catalog/index.ts";
 import type { ServiceSettings } from "../context.ts";
 import {
   deleteSecret,
@@ -44,8 +44,8 @@ const set = (api: string, more: object = {}, ctx = operator()) =>
   setSecret({ ctx, input: setSecretInput.parse({ api, name: "X-Api-Key", value: VALUE, ...more }) });
 const list = (api: string) => listSecrets({ ctx: operator(), input: listSecretsInput.parse({ api }) });
 async function loaded(id: string) {
-  const apis = await loadCatalogue({ ctx: fixture.as() });
-  const input = { apiIds: apis.map((api) => api.id) };
+  const { changed } = await loadCatalogueChanges({ ctx: fixture.as(), input: { known: new Map() } });
+  const input = { apiIds: changed.map((api) => api.id) };
   return (await loadUpstreamSecrets({ ctx: fixture.as(), input })).find((secret) => secret.id === id);
 }
 

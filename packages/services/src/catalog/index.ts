@@ -3,7 +3,7 @@ export * from "./getApi.ts";
 export * from "./listApis.ts";
 export * from "./listCategories.ts";
 export * from "./listPricing.ts";
-export * from "./loadCatalogue.ts";
+export * from "./loadCatalogueChanges.ts";
 export { type PriceVersion, priceAt } from "./planEndpoints.ts";
 export * from "./publishApi.ts";
 export { rankApis } from "./rankApis.ts";

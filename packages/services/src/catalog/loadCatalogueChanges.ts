@@ -69,11 +69,6 @@ export async function loadCatalogueChanges({
   );
 }
 
-/** The whole of it: {@link loadCatalogueChanges} for who knows nothing. */
-export async function loadCatalogue({ ctx }: { readonly ctx: DbContext }): Promise<readonly CatalogueApi[]> {
-  return (await loadCatalogueChanges({ ctx, input: { known: new Map() } })).changed;
-}
-
 async function loadApis(ctx: DbContext, ids: readonly string[]): Promise<CatalogueApi[]> {
   const { apis } = schema;
   const loaded: CatalogueApi[] = [];
