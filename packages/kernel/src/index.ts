@@ -1,4 +1,5 @@
 export * from "./backoff.ts";
+export * from "./chunksOf.ts";
 export * from "./clock.ts";
 export * from "./context.ts";
 export * from "./env.ts";

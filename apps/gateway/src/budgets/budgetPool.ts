@@ -1,5 +1,5 @@
 import type { Clock, Logger } from "@tollgate/kernel";
-import { unavailable } from "@tollgate/kernel";
+import { chunksOf, unavailable } from "@tollgate/kernel";
 import type { BudgetKind, LeaseRequest, LeaseResult } from "@tollgate/services/budgets";
 import { BudgetSlice } from "./budgetSlice.ts";
 
@@ -196,9 +196,7 @@ export class BudgetPool {
   #ask(): void {
     this.#isScheduled = false;
     const ready = [...this.#needy].filter((slice) => !slice.isAsking);
-    for (let start = 0; start < ready.length; start += BUDGETS_PER_REQUEST) {
-      void this.#askSome(ready.slice(start, start + BUDGETS_PER_REQUEST));
-    }
+    for (const some of chunksOf(ready, BUDGETS_PER_REQUEST)) void this.#askSome(some);
   }
 
   async #askSome(slices: readonly BudgetSlice[]): Promise<void> {

@@ -53,8 +53,9 @@ export class DigestCache<Entry extends Digested<Entry>> {
     const start = startOf(digest);
     const first = this.#byStart.get(start);
     if (first === undefined) return;
-    const kept = chain(first).filter((entry) => entry.digest !== digest);
-    this.#size -= chain(first).length - kept.length;
+    const entries = chain(first);
+    const kept = entries.filter((entry) => entry.digest !== digest);
+    this.#size -= entries.length - kept.length;
     this.#keep(start, kept);
   }
 

@@ -1,4 +1,5 @@
 import type { Logger } from "@tollgate/kernel";
+import { chunksOf } from "@tollgate/kernel";
 import type { RateAnswer, RateClaim, RateGrant, RateStore } from "@tollgate/messaging";
 import type { KeyRecord, RateLimitRule, RateSettings } from "@tollgate/services/keys";
 import { LRUCache } from "lru-cache";
@@ -244,8 +245,7 @@ export class RateLimiter {
       if (limit.hasNews(tick)) limits.push(limit);
       else if (limit.isIdle) this.#touched.delete(limit);
     }
-    for (let from = 0; from < limits.length; from += CORRECTIONS_PER_ASK) {
-      const some = limits.slice(from, from + CORRECTIONS_PER_ASK);
+    for (const some of chunksOf(limits, CORRECTIONS_PER_ASK)) {
       const claims = some.map((limit) => limit.claim(tick, 0));
       try {
         const answer = await this.#options.store.ask({ epoch: this.#epoch, waiting: 0, claims });

@@ -1,6 +1,7 @@
 import type { DbContext } from "@tollgate/db";
 import { retryRead, schema } from "@tollgate/db";
 import type { Envelope, Keyring } from "@tollgate/kernel";
+import { chunksOf } from "@tollgate/kernel";
 import { and, asc, eq, inArray, ne } from "drizzle-orm";
 import { secretContext } from "./secrets.ts";
 
@@ -28,8 +29,7 @@ export async function loadUpstreamSecrets({
 }): Promise<UpstreamSecret[]> {
   const { apis, upstreamSecrets } = schema;
   const secrets: UpstreamSecret[] = [];
-  for (let start = 0; start < input.apiIds.length; start += APIS_AT_ONCE) {
-    const some = input.apiIds.slice(start, start + APIS_AT_ONCE);
+  for (const some of chunksOf(input.apiIds, APIS_AT_ONCE)) {
     const rows = await retryRead(() =>
       ctx.db
         .select({ secret: upstreamSecrets })

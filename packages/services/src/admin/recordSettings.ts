@@ -1,4 +1,5 @@
 import { schema } from "@tollgate/db";
+import { chunksOf } from "@tollgate/kernel";
 import { desc, inArray } from "drizzle-orm";
 import { requireService } from "../permissions.ts";
 import type { ConfigContext } from "./internal.ts";
@@ -30,8 +31,7 @@ export async function recordSettings({ ctx }: { readonly ctx: ConfigContext }): 
       .limit(RESTORED_MAX);
     await ctx.config.restore([...lost, ...past.map(toNamedChange)]);
   }
-  for (let start = 0; start < made.length; start += IDS_MAX) {
-    const batch = made.slice(start, start + IDS_MAX);
+  for (const batch of chunksOf(made, IDS_MAX)) {
     const rows = await ctx.db
       .select({ id: settingChanges.id })
       .from(settingChanges)

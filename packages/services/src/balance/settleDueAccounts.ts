@@ -1,6 +1,6 @@
 import { settleJob } from "@tollgate/contracts";
 import { appendJob, schema, withTransaction } from "@tollgate/db";
-import { hourFloor } from "@tollgate/kernel";
+import { chunksOf, hourFloor } from "@tollgate/kernel";
 import { and, asc, gt, isNotNull, lt, lte, not, sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import { requireService } from "../permissions.ts";
@@ -64,8 +64,7 @@ async function sweep(ctx: ServiceContext, before: Date, findPage: FindPage): Pro
       ctx,
       async (ctx) => {
         const page = (await findPage(ctx, start)).map((row) => row.id);
-        for (let at = 0; at < page.length; at += ACCOUNTS_PER_JOB) {
-          const billingAccountIds = page.slice(at, at + ACCOUNTS_PER_JOB);
+        for (const billingAccountIds of chunksOf(page, ACCOUNTS_PER_JOB)) {
           await appendJob(ctx, settleJob, { billingAccountIds, before: before.toISOString() });
         }
         return page;

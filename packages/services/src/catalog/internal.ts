@@ -4,7 +4,7 @@ import type { Api, ApiSummary, Endpoint } from "@tollgate/contracts";
 import { HTTP_METHODS } from "@tollgate/contracts";
 import type { DbContext } from "@tollgate/db";
 import { schema } from "@tollgate/db";
-import { newId, notFound, TollgateError } from "@tollgate/kernel";
+import { chunksOf, newId, notFound, TollgateError } from "@tollgate/kernel";
 import { and, asc, eq, inArray, sql } from "drizzle-orm";
 import type { ServiceContext } from "../context.ts";
 import { assertOpenapi } from "./assertOpenapi.ts";
@@ -81,8 +81,7 @@ export async function loadEndpoints(
   apiIds: readonly string[],
 ): Promise<Map<string, (EndpointFacts & { readonly apiId: string })[]>> {
   const byApi = new Map<string, (EndpointFacts & { readonly apiId: string })[]>(apiIds.map((id) => [id, []]));
-  for (let start = 0; start < apiIds.length; start += APIS_AT_ONCE) {
-    const batch = apiIds.slice(start, start + APIS_AT_ONCE);
+  for (const batch of chunksOf(apiIds, APIS_AT_ONCE)) {
     const rows = await ctx.db
       .select()
       .from(endpoints)

@@ -1,5 +1,6 @@
 import type { DbContext } from "@tollgate/db";
 import { schema, withTransaction } from "@tollgate/db";
+import { chunksOf } from "@tollgate/kernel";
 import { asc, count, inArray, ne, sum } from "drizzle-orm";
 import { APIS_AT_ONCE, loadEndpoints } from "./internal.ts";
 import type { EndpointFacts } from "./planEndpoints.ts";
@@ -72,8 +73,7 @@ export async function loadCatalogueChanges({
 async function loadApis(ctx: DbContext, ids: readonly string[]): Promise<CatalogueApi[]> {
   const { apis } = schema;
   const loaded: CatalogueApi[] = [];
-  for (let start = 0; start < ids.length; start += APIS_AT_ONCE) {
-    const some = ids.slice(start, start + APIS_AT_ONCE);
+  for (const some of chunksOf(ids, APIS_AT_ONCE)) {
     const rows = await ctx.db
       .select({
         id: apis.id,

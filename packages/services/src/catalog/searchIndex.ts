@@ -1,6 +1,7 @@
 import type { ApiSummary } from "@tollgate/contracts";
 import type { Database, DbContext } from "@tollgate/db";
 import { schema } from "@tollgate/db";
+import { chunksOf } from "@tollgate/kernel";
 import { count, inArray, max, sum } from "drizzle-orm";
 import type { Query } from "minisearch";
 import MiniSearch from "minisearch";
@@ -125,8 +126,8 @@ export class SearchIndex {
     const stamps = new Map(rows.map(({ id, revision, rankedAt }) => [id, `${revision}.${rankedAt?.getTime() ?? 0}`]));
     for (const id of this.#entries.keys()) if (!stamps.has(id)) this.#remove(id);
     const changed = [...stamps].filter(([id, stamp]) => this.#entries.get(id)?.stamp !== stamp);
-    for (let start = 0; start < changed.length; start += ROWS_AT_ONCE) {
-      const batch = new Map(changed.slice(start, start + ROWS_AT_ONCE));
+    for (const some of chunksOf(changed, ROWS_AT_ONCE)) {
+      const batch = new Map(some);
       const summaries = await ctx.db
         .select(summaryColumns)
         .from(apis)

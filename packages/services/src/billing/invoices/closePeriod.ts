@@ -1,7 +1,7 @@
 import type { ClosedPeriod, closePeriodInput, closePeriodsJob } from "@tollgate/contracts";
 import { closePeriodsJob as closeJob } from "@tollgate/contracts";
 import { appendJob, schema, withTransaction } from "@tollgate/db";
-import { badRequest } from "@tollgate/kernel";
+import { badRequest, chunksOf } from "@tollgate/kernel";
 import { and, asc, desc, eq, gt, lte, sql } from "drizzle-orm";
 import type { z } from "zod";
 import type { ServiceContext, Verb } from "../../context.ts";
@@ -90,8 +90,7 @@ export async function closeDueAccounts({
           rows.map((row) => row.id),
         );
         const due = facts.filter((account) => findDuePeriod(account, at) !== undefined).map((account) => account.id);
-        for (let from = 0; from < due.length; from += ACCOUNTS_PER_JOB) {
-          const billingAccountIds = due.slice(from, from + ACCOUNTS_PER_JOB);
+        for (const billingAccountIds of chunksOf(due, ACCOUNTS_PER_JOB)) {
           await appendJob(ctx, closeJob, { billingAccountIds, at: at.toISOString() });
         }
         return { due: due.length, last: rows.length === ACCOUNTS_PER_PAGE ? rows.at(-1)?.id : undefined };
